@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int sw_usage(const char *cmd, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "synward %s: ", cmd);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "\nTry 'synward %s --help'.\n", cmd);
+	return SW_EXIT_USAGE;
+}
+
+int sw_usage_getopt(const char *cmd, int opt, char **argv)
+{
+	if (opt == ':')
+		return sw_usage(cmd, "%s needs a value", argv[optind - 1]);
+	if (optopt && optopt < 256)
+		return sw_usage(cmd, "unknown option -%c", optopt);
+	if (optopt)
+		return sw_usage(cmd, "%s takes no value", argv[optind - 1]);
+	return sw_usage(cmd, "unknown option %s", argv[optind - 1]);
+}
+
+/* @return the first character after the digits, or NULL when there are none or too many. */
+static const char *read_digits(const char *text, unsigned long long *value)
+{
+	const size_t n = strspn(text, "0123456789");
+
+	if (n < 1 || n > 10)
+		return NULL;
+	*value = strtoull(text, NULL, 10);
+	return text + n;
+}
+
+bool sw_opt_duration(const char *text, unsigned *ms)
+{
+	static const struct {
+		char name[4];
+		unsigned ms;
+	} units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 } };
+	unsigned long long value;
+	const char *unit = read_digits(text, &value);
+
+	if (!unit)
+		return false;
+	if (!*unit && value == 0) {
+		*ms = 0;
+		return true;
+	}
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(unit, units[i].name) == 0 && value <= INT_MAX / units[i].ms) {
+			*ms = (unsigned)value * units[i].ms;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool sw_opt_number(const char *text, unsigned min, unsigned max, unsigned *out)
+{
+	unsigned long long value;
+	const char *rest = read_digits(text, &value);
+
+	if (!rest || *rest || value < min || value > max)
+		return false;
+	*out = (unsigned)value;
+	return true;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lines to stderr: "synward: warning: ...".  One write(2) a line, so lines of two threads do not
+ * mix.  Under systemd each line starts with "<N>", the journal's priority.  errno is kept.
+ */
+#ifndef SW_OPS_LOG_H
+#define SW_OPS_LOG_H
+
+#include "core/types.h"
+
+/* SW_LOG_ALWAYS is for what was asked for: it has no level to turn off. */
+enum sw_log_level { SW_LOG_ALWAYS, SW_LOG_ERROR, SW_LOG_WARN, SW_LOG_INFO, SW_LOG_DEBUG };
+
+/** Set the highest level that is written; without this call SW_LOG_INFO.  Looks up where stderr
+ *  goes.  Call it before other threads start. */
+void sw_log_open(enum sw_log_level highest);
+
+bool sw_log_on(enum sw_log_level level);
+
+/** @param fmt  Without a newline at its end. */
+void sw_logf(enum sw_log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* The arguments are not evaluated while the level is off. */
+#define SW_LOG_AT(level, ...)                                \
+	do {                                                 \
+		if (sw_log_on(level))                        \
+			sw_logf(level, __VA_ARGS__);         \
+	} while (0)
+#define sw_error(...) SW_LOG_AT(SW_LOG_ERROR, __VA_ARGS__)
+#define sw_warn(...)  SW_LOG_AT(SW_LOG_WARN, __VA_ARGS__)
+#define sw_info(...)  SW_LOG_AT(SW_LOG_INFO, __VA_ARGS__)
+#define sw_debug(...) SW_LOG_AT(SW_LOG_DEBUG, __VA_ARGS__)
+
+/** One line per period.  Zero it before first use. */
+struct sw_log_limit {
+	uint64_t next_ns;
+	uint64_t skipped;
+};
+
+/**
+ * @param skipped  Out: the lines that were not written since the last one.  Written when true.
+ * @return true when a line may be written now.
+ */
+SW_MUST bool sw_log_may(struct sw_log_limit *lim, sw_mono now, uint64_t period_ns,
+			uint64_t *skipped);
+
+/** @return true when @journal, "DEV:INODE" as in $JOURNAL_STREAM, names this file. */
+SW_MUST bool sw_log_is_journal(const char *journal, uint64_t dev, uint64_t ino);
+
+#endif

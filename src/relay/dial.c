@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#include "relay/pair.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+static void set_int(int fd, int level, int option, int value)
+{
+	/* These options make things better, never right: a failure changes nothing. */
+	(void)setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+void sw_tune(int fd)
+{
+	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, 60);
+	set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, 10);
+	set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, 5);
+	set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
+void sw_reset_close(int fd)
+{
+	const struct linger now = { .l_onoff = 1, .l_linger = 0 };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
+}
+
+enum sw_relay_dial_fail sw_dial_fail_of(int err)
+{
+	switch (err) {
+	case ECONNREFUSED:
+		return SW_DIAL_REFUSED;
+	case ETIMEDOUT:
+		return SW_DIAL_TIMEOUT;
+	case ENETUNREACH:
+	case EHOSTUNREACH:
+		return SW_DIAL_UNREACHABLE;
+	case EADDRNOTAVAIL:
+	case EAGAIN:
+		return SW_DIAL_NO_PORT;
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		return SW_DIAL_NO_RESOURCES;
+	default:
+		return SW_DIAL_OTHER;
+	}
+}
+
+int sw_dial(const struct sw_upstream *up, int *out)
+{
+	const int fd = socket(up->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int rc;
+
+	if (fd < 0)
+		return -errno;
+	sw_tune(fd);
+	if (connect(fd, (const struct sockaddr *)&up->addr, up->addrlen) < 0 &&
+	    errno != EINPROGRESS) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	*out = fd;
+	return 0;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include "steer/link.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAIR_MTU 65535
+#define ADDR_GEN_NONE 1 /* IN6_ADDR_GEN_MODE_NONE */
+
+/* Send one request and wait for its acknowledgement. */
+static int talk(struct nlmsghdr *nlh)
+{
+	char buf[8192];
+	struct mnl_socket *nl;
+	ssize_t n;
+	int rc = 0;
+
+	nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	if (!nl)
+		return -errno;
+	nlh->nlmsg_seq = (uint32_t)time(NULL);
+	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0) {
+		rc = -errno;
+		goto close_socket;
+	}
+	n = mnl_socket_recvfrom(nl, buf, sizeof(buf));
+	if (n < 0 || mnl_cb_run(buf, (size_t)n, nlh->nlmsg_seq, mnl_socket_get_portid(nl), NULL,
+				NULL) < 0)
+		rc = -errno;
+
+close_socket:
+	mnl_socket_close(nl);
+	return rc;
+}
+
+int sw_link_veth(const char *near, const char *far, int netns_fd)
+{
+	char buf[1024];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct nlattr *info, *data, *peer;
+
+	nlh->nlmsg_type = RTM_NEWLINK;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+	mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, near);
+	mnl_attr_put_u32(nlh, IFLA_MTU, PAIR_MTU);
+	info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
+	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, "veth");
+	data = mnl_attr_nest_start(nlh, IFLA_INFO_DATA);
+	peer = mnl_attr_nest_start(nlh, VETH_INFO_PEER);
+	mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, far);
+	mnl_attr_put_u32(nlh, IFLA_MTU, PAIR_MTU);
+	mnl_attr_put_u32(nlh, IFLA_NET_NS_FD, (uint32_t)netns_fd);
+	mnl_attr_nest_end(nlh, peer);
+	mnl_attr_nest_end(nlh, data);
+	mnl_attr_nest_end(nlh, info);
+	return talk(nlh);
+}
+
+int sw_link_silence(unsigned ifindex)
+{
+	char buf[256];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct nlattr *spec, *in6;
+	struct ifinfomsg *ifm;
+
+	nlh->nlmsg_type = RTM_SETLINK;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	ifm = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifm));
+	ifm->ifi_index = (int)ifindex;
+	spec = mnl_attr_nest_start(nlh, IFLA_AF_SPEC);
+	in6 = mnl_attr_nest_start(nlh, AF_INET6);
+	mnl_attr_put_u8(nlh, IFLA_INET6_ADDR_GEN_MODE, ADDR_GEN_NONE);
+	mnl_attr_nest_end(nlh, in6);
+	mnl_attr_nest_end(nlh, spec);
+	return talk(nlh);
+}
+
+int sw_link_delete(unsigned ifindex)
+{
+	char buf[256];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct ifinfomsg *ifm;
+
+	nlh->nlmsg_type = RTM_DELLINK;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	ifm = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifm));
+	ifm->ifi_index = (int)ifindex;
+	return talk(nlh);
+}
+
+static int name_into(struct ifreq *ifr, const char *name)
+{
+	const size_t n = strlen(name);
+
+	memset(ifr, 0, sizeof(*ifr));
+	if (n == 0 || n >= sizeof(ifr->ifr_name))
+		return -ENODEV;
+	memcpy(ifr->ifr_name, name, n);
+	return 0;
+}
+
+int sw_link_info(const char *name, struct sw_link_info *out)
+{
+	struct sw_link_info li = { 0 };
+	struct ifreq ifr;
+	int fd, rc = name_into(&ifr, name);
+
+	if (rc)
+		return rc;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	rc = -ENODEV;
+	if (ioctl(fd, SIOCGIFINDEX, &ifr))
+		goto close_fd;
+	li.ifindex = (unsigned)ifr.ifr_ifindex;
+	if (ioctl(fd, SIOCGIFMTU, &ifr))
+		goto close_fd;
+	li.mtu = (unsigned)ifr.ifr_mtu;
+	if (ioctl(fd, SIOCGIFFLAGS, &ifr))
+		goto close_fd;
+	li.up = (ifr.ifr_flags & IFF_UP) != 0;
+	li.loopback = (ifr.ifr_flags & IFF_LOOPBACK) != 0;
+	if (ioctl(fd, SIOCGIFHWADDR, &ifr))
+		goto close_fd;
+	li.ethernet = ifr.ifr_hwaddr.sa_family == ARPHRD_ETHER || li.loopback;
+	*out = li;
+	rc = 0;
+
+close_fd:
+	close(fd);
+	return rc;
+}
+
+int sw_link_up(const char *name)
+{
+	struct ifreq ifr;
+	int fd, rc = name_into(&ifr, name);
+
+	if (rc)
+		return rc;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	ifr.ifr_flags = IFF_UP;
+	if (ioctl(fd, SIOCSIFFLAGS, &ifr) || ioctl(fd, SIOCGIFINDEX, &ifr))
+		rc = -errno;
+	else
+		rc = ifr.ifr_ifindex;
+	close(fd);
+	return rc;
+}

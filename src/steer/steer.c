@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+#include "steer/steer.h"
+#include "bpf/abi.h"
+#include "steer/claim.h"
+#include "steer/link.h"
+#include "steer/pair.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <steer.skel.h> /* generated */
+
+#define TCX_INGRESS 46 /* BPF_TCX_INGRESS, uapi headers of Linux 6.6 */
+#define LEASE_NS 3000000000ull
+#define TC_PRIORITY 0x5359
+#define TC_HANDLES 16
+
+_Static_assert(SW_BPF_MAX_GUARDS == SW_MAX_GUARDS, "every guard fits the map");
+
+/* One program on one interface. */
+struct hook {
+	int link_fd; /* TCX, or -1 */
+	struct bpf_tc_hook tc;
+	struct bpf_tc_opts opts;
+	bool tc_attached, tc_created;
+};
+
+struct sw_steer {
+	struct sw_steer_bpf *bpf; /* owned */
+	struct sw_pair pair;      /* owned */
+	struct hook guard, pair_in;
+	int claim[SW_MAX_GUARDS]; /* owned sockets, or -1 */
+	size_t nclaim;
+	int ncpu;
+	bool clsact;
+};
+
+static sw_mono mono_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (sw_mono){ (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec };
+}
+
+static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	(void)level;
+	(void)fmt;
+	(void)ap;
+	return 0;
+}
+
+static int explain_bpf(int rc, const char *what, char *err, size_t errlen)
+{
+	switch (rc) {
+	case -EPERM:
+	case -EACCES:
+		snprintf(err, errlen, "cannot %s: %s; needs CAP_BPF and CAP_NET_ADMIN", what,
+			 strerror(-rc));
+		return -EPERM;
+	case -EINVAL:
+	case -EOPNOTSUPP:
+	case -ENOSYS:
+		snprintf(err, errlen,
+			 "cannot %s: %s; the kernel must be 5.10 or newer with CONFIG_BPF_SYSCALL "
+			 "and CONFIG_NET_CLS_BPF or, from 6.6, CONFIG_NET_XGRESS",
+			 what, strerror(-rc));
+		return -ENOTSUP;
+	default:
+		snprintf(err, errlen, "cannot %s: %s", what, strerror(-rc));
+		return rc;
+	}
+}
+
+static int attach_tcx(struct hook *h, int prog_fd, unsigned ifindex)
+{
+	h->link_fd = bpf_link_create(prog_fd, (int)ifindex, (enum bpf_attach_type)TCX_INGRESS,
+				     NULL);
+	return h->link_fd < 0 ? -errno : 0;
+}
+
+/* Is the program under this handle one of ours whose owner stopped renewing its lease? */
+static bool lease_expired(__u32 prog_id)
+{
+	const int prog = bpf_prog_get_fd_by_id(prog_id);
+	struct bpf_prog_info info = { 0 };
+	__u32 ids[8], len = sizeof(info);
+	bool expired = false;
+
+	if (prog < 0)
+		return false;
+	info.nr_map_ids = 8;
+	info.map_ids = (uintptr_t)ids;
+	if (bpf_obj_get_info_by_fd(prog, &info, &len) ||
+	    (strcmp(info.name, "sw_steer") != 0 && strcmp(info.name, "sw_inject") != 0))
+		goto close_prog;
+	for (__u32 i = 0; i < info.nr_map_ids && i < 8; i++) {
+		struct bpf_map_info map = { 0 };
+		__u32 maplen = sizeof(map), key = 0;
+		const int fd = bpf_map_get_fd_by_id(ids[i]);
+		__u64 until;
+
+		if (fd < 0)
+			continue;
+		if (!bpf_obj_get_info_by_fd(fd, &map, &maplen) && strstr(map.name, ".bss") &&
+		    map.value_size == sizeof(until) && !bpf_map_lookup_elem(fd, &key, &until))
+			expired = until && until < mono_now().ns;
+		close(fd);
+	}
+close_prog:
+	close(prog);
+	return expired;
+}
+
+/* Kernels before 6.6.  Takes a free handle, or that of a program whose owner died. */
+static int attach_clsact(struct hook *h, int prog_fd, unsigned ifindex)
+{
+	int rc;
+
+	memset(&h->tc, 0, sizeof(h->tc));
+	h->tc.sz = sizeof(h->tc);
+	h->tc.ifindex = (int)ifindex;
+	h->tc.attach_point = BPF_TC_INGRESS;
+	rc = bpf_tc_hook_create(&h->tc);
+	if (rc && rc != -EEXIST)
+		return rc;
+	h->tc_created = rc == 0;
+	for (unsigned i = 1; i <= TC_HANDLES; i++) {
+		struct bpf_tc_opts q = { .sz = sizeof(q), .handle = i, .priority = TC_PRIORITY };
+		bool stale = false;
+
+		if (!bpf_tc_query(&h->tc, &q)) {
+			stale = lease_expired(q.prog_id);
+			if (!stale)
+				continue;
+		}
+		memset(&h->opts, 0, sizeof(h->opts));
+		h->opts.sz = sizeof(h->opts);
+		h->opts.handle = i;
+		h->opts.priority = TC_PRIORITY;
+		h->opts.prog_fd = prog_fd;
+		h->opts.flags = stale ? BPF_TC_F_REPLACE : 0;
+		rc = bpf_tc_attach(&h->tc, &h->opts);
+		h->tc_attached = rc == 0;
+		return rc;
+	}
+	return -EBUSY;
+}
+
+static void detach(struct hook *h)
+{
+	if (h->link_fd >= 0)
+		close(h->link_fd);
+	h->link_fd = -1;
+	if (h->tc_attached) {
+		h->opts.prog_fd = 0;
+		h->opts.prog_id = 0;
+		h->opts.flags = 0;
+		bpf_tc_detach(&h->tc, &h->opts);
+	}
+	h->tc_attached = false;
+	/* The qdisc goes only when it was made here; others may have joined it since, but then
+	 * their filters keep working only with it: leave it to them when any is left. */
+	if (h->tc_created) {
+		struct bpf_tc_opts q = { .sz = sizeof(q), .handle = 1, .priority = TC_PRIORITY };
+
+		if (bpf_tc_query(&h->tc, &q) == -ENOENT) {
+			h->tc.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
+			bpf_tc_hook_destroy(&h->tc);
+		}
+	}
+	h->tc_created = false;
+}
+
+static int attach(struct sw_steer *st, struct hook *h, int prog_fd, unsigned ifindex)
+{
+	int rc = -EINVAL;
+
+	if (!st->clsact)
+		rc = attach_tcx(h, prog_fd, ifindex);
+	if (rc == -EINVAL) {
+		st->clsact = true;
+		sw_steer_renew(st, mono_now());
+		rc = attach_clsact(h, prog_fd, ifindex);
+	}
+	return rc;
+}
+
+static int fill_guards(struct sw_steer *st, const struct sw_steer_config *cf)
+{
+	const int fd = bpf_map__fd(st->bpf->maps.guards);
+
+	for (size_t i = 0; i < cf->nguard; i++) {
+		const struct sw_guard *g = &cf->guard[i];
+		struct sw_bpf_guard key = { .family = (__u8)g->family,
+					    .any = g->any,
+					    .port = htons(g->port) };
+		const __u32 index = (__u32)i;
+
+		if (!g->any)
+			memcpy(key.addr, g->addr.b, sizeof(key.addr));
+		if (bpf_map_update_elem(fd, &key, &index, BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
+static int load(struct sw_steer *st, const struct sw_steer_config *cf, char *err, size_t errlen)
+{
+	__u32 mark;
+	int rc;
+
+	if (getrandom(&mark, sizeof(mark), 0) != sizeof(mark))
+		return -errno;
+	st->bpf = sw_steer_bpf__open();
+	if (!st->bpf)
+		return explain_bpf(-errno, "open the BPF programs", err, errlen);
+	st->bpf->rodata->guard_ifindex = cf->ifindex;
+	st->bpf->rodata->pair_ifindex = st->pair.ifindex;
+	st->bpf->rodata->inject_mark = mark | 1;
+	for (size_t i = 0; i < cf->nguard; i++)
+		if (cf->guard[i].any)
+			st->bpf->rodata->have_any = 1;
+	rc = sw_steer_bpf__load(st->bpf);
+	if (rc)
+		return explain_bpf(rc, "load the BPF programs", err, errlen);
+	rc = fill_guards(st, cf);
+	if (rc)
+		return explain_bpf(rc, "fill the BPF map of guards", err, errlen);
+	return 0;
+}
+
+int sw_steer_open(struct sw_steer **out, const struct sw_steer_config *cf, char *err,
+		  size_t errlen)
+{
+	libbpf_print_fn_t print = libbpf_set_print(quiet);
+	struct sw_steer *st = calloc(1, sizeof(*st));
+	int rc = -ENOMEM;
+
+	if (!st)
+		goto restore_print;
+	st->guard.link_fd = st->pair_in.link_fd = -1;
+	st->clsact = cf->clsact;
+	rc = sw_claim(cf->ifindex, cf->guard, cf->nguard, st->claim, err, errlen);
+	if (rc)
+		goto close_all;
+	st->nclaim = cf->nguard;
+	rc = sw_pair_open(&st->pair, cf->workers, err, errlen);
+	if (rc)
+		goto close_all;
+	rc = load(st, cf, err, errlen);
+	if (rc)
+		goto close_all;
+	st->ncpu = libbpf_num_possible_cpus();
+	/* The way back before the way in. */
+	rc = attach(st, &st->pair_in, bpf_program__fd(st->bpf->progs.sw_inject), st->pair.ifindex);
+	if (!rc)
+		rc = attach(st, &st->guard, bpf_program__fd(st->bpf->progs.sw_steer), cf->ifindex);
+	if (rc) {
+		rc = explain_bpf(rc, "attach BPF to the interface", err, errlen);
+		goto close_all;
+	}
+	*out = st;
+	goto restore_print;
+
+close_all:
+	sw_steer_close(st);
+restore_print:
+	libbpf_set_print(print);
+	return rc;
+}
+
+void sw_steer_close(struct sw_steer *st)
+{
+	if (!st)
+		return;
+	detach(&st->guard);
+	detach(&st->pair_in);
+	sw_steer_bpf__destroy(st->bpf);
+	sw_pair_close(&st->pair);
+	for (size_t i = 0; i < st->nclaim; i++)
+		close(st->claim[i]);
+	free(st);
+}
+
+int sw_steer_take_socket(struct sw_steer *st, size_t i)
+{
+	return sw_pair_take(&st->pair, i);
+}
+
+unsigned sw_steer_far_ifindex(const struct sw_steer *st)
+{
+	return st->pair.far_ifindex;
+}
+
+void sw_steer_renew(struct sw_steer *st, sw_mono now)
+{
+	if (st->clsact)
+		__atomic_store_n(&st->bpf->bss->lease_until, now.ns + LEASE_NS,
+				 __ATOMIC_RELAXED);
+}
+
+void sw_steer_count(const struct sw_steer *st, uint64_t why[SW_NWHY])
+{
+	const int fd = bpf_map__fd(st->bpf->maps.counters);
+	__u64 *cpu;
+
+	if (st->ncpu <= 0)
+		return;
+	cpu = calloc((size_t)st->ncpu, sizeof(*cpu));
+	for (__u32 i = 0; cpu && i < SW_NWHY; i++)
+		if (!bpf_map_lookup_elem(fd, &i, cpu))
+			for (int c = 0; c < st->ncpu; c++)
+				why[i] += cpu[c];
+	free(cpu);
+}
+
+const char *sw_steer_mode(const struct sw_steer *st)
+{
+	return st->clsact ? "clsact" : "tcx";
+}
