@@ -206,14 +206,19 @@ static __always_inline bool is_guarded(struct __sk_buff *skb, const struct flow 
  * SYNs and the ACKs that may prove them are the front end's (RFC 9293 3.10.7.4). */
 static __always_inline bool kernel_owns(struct __sk_buff *skb, struct flow *fl)
 {
-	struct bpf_sock *sk;
+	struct bpf_sock *sk, *full;
 	__u32 state;
+	bool veiled;
 
 	sk = bpf_skc_lookup_tcp(skb, &fl->tuple, fl->tuple_len, BPF_F_CURRENT_NETNS, 0);
 	if (!sk)
 		return false;
 	state = sk->state;
+	full = bpf_sk_fullsock(sk);
+	veiled = full && full->priority == SW_BPF_VEIL;
 	bpf_sk_release(sk);
+	if (veiled)
+		return false;
 	if (state == ST_LISTEN)
 		return false;
 	if (state == ST_TIME_WAIT && !(fl->flags & (TCP_FIN | TCP_RST)))

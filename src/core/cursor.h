@@ -32,7 +32,7 @@ static inline uint16_t sw_cur_u16(struct sw_cur *c)
 {
 	const uint8_t *b = sw_cur_take(c, 2);
 
-	return b ? (uint16_t)(b[0] << 8 | b[1]) : 0;
+	return (uint16_t)(b ? b[0] << 8 | b[1] : 0);
 }
 
 static inline uint32_t sw_cur_u32(struct sw_cur *c)

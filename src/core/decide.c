@@ -126,6 +126,15 @@ static struct sw_decision refuse_ack(struct sw_ctx *cx, const struct sw_seg *seg
 	return verdict(sw_budget_take(&cx->refuse, mono) ? SW_PASS : SW_DROP, why);
 }
 
+/* Free of charge just after the handoff, when the frames queued with the ACK are worked off. */
+static struct sw_decision pass_duplicate(struct sw_ctx *cx, const struct sw_seg *seg, sw_mono mono)
+{
+	const bool fresh = sw_recent_has(&cx->recent, seg, mono);
+
+	return verdict(fresh || sw_budget_take(&cx->refuse, mono) ? SW_PASS : SW_DROP,
+		       SW_WHY_DUPLICATE);
+}
+
 static struct sw_decision decide_ack(struct sw_ctx *cx, const struct sw_frame *f,
 				     const struct sw_seg *seg, sw_wall wall, sw_mono mono)
 {
@@ -134,6 +143,8 @@ static struct sw_decision decide_ack(struct sw_ctx *cx, const struct sw_frame *f
 	d.why = sw_cookie_check(&cx->keys, seg, wall, &d.cookie);
 	if (d.why != SW_WHY_ACK_PROVEN)
 		return refuse_ack(cx, seg, d.why, wall, mono);
+	if (sw_used_has(&cx->used, d.cookie.tag))
+		return pass_duplicate(cx, seg, mono);
 	if (!sw_wire_tcp_csum_ok(f, seg))
 		return verdict(SW_DROP, SW_WHY_BAD_TCP_CHECKSUM);
 	sw_cookie_terms(seg->family, d.cookie.form, d.cookie.data, &d.terms);
@@ -183,6 +194,7 @@ bool sw_ctx_init(struct sw_ctx *cx, const struct sw_policy *policy, enum sw_mac_
 		return false;
 	cx->policy = *policy;
 	sw_recent_init(&cx->recent, seed);
+	sw_used_init(&cx->used);
 	sw_budget_init(&cx->refuse, policy->refuse_rate, policy->refuse_rate, mono);
 	sw_budget_init(&cx->diagnose, policy->diagnose_rate, policy->diagnose_rate, mono);
 	return true;
@@ -194,7 +206,9 @@ void sw_ctx_wipe(struct sw_ctx *cx)
 	OPENSSL_cleanse(&cx->recent, sizeof(cx->recent));
 }
 
-void sw_ctx_handed(struct sw_ctx *cx, const struct sw_seg *seg, sw_mono now)
+void sw_ctx_handed(struct sw_ctx *cx, const struct sw_seg *seg, const struct sw_cookie *cookie,
+		   sw_mono now)
 {
+	sw_used_add(&cx->used, cookie->tag);
 	sw_recent_add(&cx->recent, seg, now);
 }

@@ -5,6 +5,7 @@
 #include "core/budget.h"
 #include "core/cookie.h"
 #include "core/recent.h"
+#include "core/used.h"
 
 #define SW_MAX_GUARDS 64
 
@@ -35,6 +36,7 @@ struct sw_ctx {
 	struct sw_policy policy;
 	struct sw_keyring keys;
 	struct sw_recent recent;
+	struct sw_used used;
 	struct sw_budget refuse, diagnose;
 };
 
@@ -72,7 +74,8 @@ void sw_ctx_wipe(struct sw_ctx *cx);
  *
  * The rungs: malformed, not guarded, martian or land, flags that make no sense, RST, SYN
  * (checksum, then the cookie), ACK (the cookie, then the checksum; then the recent handoffs).
- * An ACK without proof is given to the kernel, which resets it as RFC 9293 3.10.7.1 asks, while
+ * An ACK whose cookie opened a connection already is DUPLICATE: the kernel's, which has the socket
+ * or knows that it is gone.  An ACK without proof is given to the kernel, which resets it as RFC 9293 3.10.7.1 asks, while
  * the budget policy.refuse_rate lasts, and dropped beyond: the why is the cookie's reason.
  *
  * @param seg  Out: the parsed segment, for the caller's next step.  Written when the verdict is
@@ -81,7 +84,11 @@ void sw_ctx_wipe(struct sw_ctx *cx);
 SW_MUST struct sw_decision sw_decide(struct sw_ctx *cx, const struct sw_frame *f,
 				     struct sw_seg *seg, sw_wall wall, sw_mono mono);
 
-/** The caller made the socket for @seg: segments still queued behind it will be passed. */
-void sw_ctx_handed(struct sw_ctx *cx, const struct sw_seg *seg, sw_mono now);
+/**
+ * The caller made the socket for @seg: segments still queued behind it will be passed, and its
+ * cookie opens no other connection.
+ */
+void sw_ctx_handed(struct sw_ctx *cx, const struct sw_seg *seg, const struct sw_cookie *cookie,
+		   sw_mono now);
 
 #endif

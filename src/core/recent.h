@@ -5,7 +5,7 @@
 #include "core/wire.h"
 
 #define SW_RECENT_SLOTS 4096u          /* power of two */
-#define SW_RECENT_NS 2000000000ull     /* how long a handoff is remembered */
+#define SW_RECENT_NS 500000000ull     /* how long a handoff is remembered */
 
 /**
  * Connections that were handed over a moment ago.  Segments that were queued before the socket

@@ -31,7 +31,7 @@ static void admit(struct sw_ctx *cx, struct sw_counters *n, const struct sw_io *
 	}
 	if (why == SW_WHY_ACK_PROVEN)
 		sw_count(&n->handed, 1);
-	sw_ctx_handed(cx, seg, mono);
+	sw_ctx_handed(cx, seg, &d->cookie, mono);
 	pass(n, io, rx);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "handoff/repair.h"
+#include "bpf/abi.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -72,7 +73,9 @@ static int enter(int fd, const struct sw_seg *ack, const struct sw_terms *terms,
 	int rc;
 
 	*stage = SW_REPAIR_ENTER;
-	rc = set_int(fd, IPPROTO_TCP, TCP_REPAIR, 1);
+	rc = set_int(fd, SOL_SOCKET, SO_PRIORITY, (int)SW_BPF_VEIL);
+	if (!rc)
+		rc = set_int(fd, IPPROTO_TCP, TCP_REPAIR, 1);
 	if (!rc && !terms->wscale_ok)
 		rc = set_int(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, 65535);
 	if (rc)
@@ -200,6 +203,11 @@ done:
 	if (where)
 		*where = stage;
 	return rc;
+}
+
+int sw_repair_unveil(int fd)
+{
+	return set_int(fd, SOL_SOCKET, SO_PRIORITY, 0);
 }
 
 int sw_repair_probe(void)

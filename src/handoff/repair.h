@@ -35,7 +35,8 @@ const char *sw_repair_stage_name(enum sw_repair_stage stage);
  * @param cookie   Its ISN and TSval are the ones that the SYN-ACK carried.
  * @param policy   The window and window scale that the SYN-ACK offered.
  * @param ifindex  Where the segment came in: the scope of link-local addresses.
- * @param fd       Out: a connected, non-blocking, close-on-exec socket.  Unchanged on failure.
+ * @param fd       Out: a connected, non-blocking, close-on-exec socket, still veiled (bpf/abi.h):
+ *                 its segments go on coming to the front end.  Unchanged on failure.
  * @param stage    Out, may be NULL: where it failed.
  * @return 0, -EADDRNOTAVAIL when the connection exists already, -EMFILE, -ENFILE, -ENOBUFS or
  *         -ENOMEM when resources are short, or another -errno.
@@ -43,6 +44,9 @@ const char *sw_repair_stage_name(enum sw_repair_stage stage);
 SW_MUST int sw_repair_connect(const struct sw_seg *ack, const struct sw_terms *terms,
 			      const struct sw_cookie *cookie, const struct sw_policy *policy,
 			      unsigned ifindex, int *fd, enum sw_repair_stage *stage);
+
+/** From here on the kernel delivers to the socket directly.  @return 0 or -errno. */
+SW_MUST int sw_repair_unveil(int fd);
 
 /** @return 0 when this process may use TCP_REPAIR, else -errno. */
 SW_MUST int sw_repair_probe(void);

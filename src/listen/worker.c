@@ -75,19 +75,34 @@ static enum sw_why why_failed(struct sw_worker *w, int rc)
 static enum sw_why admit(void *arg, const struct sw_seg *seg, const struct sw_decision *d)
 {
 	struct sw_worker *w = arg;
-	struct sw_admitted a;
+	struct sw_admitted *a = &w->made[w->nmade];
 	int rc;
 
 	if (!sw_admitq_reserve(w->queue))
 		return SW_WHY_QUEUE_FULL;
-	rc = sw_repair_connect(seg, &d->terms, &d->cookie, &w->cx->policy, w->ifindex, &a.fd, NULL);
+	rc = sw_repair_connect(seg, &d->terms, &d->cookie, &w->cx->policy, w->ifindex, &a->fd,
+			       NULL);
 	if (rc) {
 		sw_admitq_cancel(w->queue);
 		return why_failed(w, rc);
 	}
-	a.peerlen = peer_of(&a.peer, seg, w->ifindex);
-	sw_admitq_push(w->queue, &a);
+	a->peerlen = peer_of(&a->peer, seg, w->ifindex);
+	w->nmade++;
 	return SW_WHY_ACK_PROVEN;
+}
+
+/* At the end of a turn the segments that waited behind their ACKs are with the kernel: let it
+ * deliver directly, and the application have the sockets. */
+static void publish(struct sw_worker *w)
+{
+	for (unsigned i = 0; i < w->nmade; i++) {
+		if (sw_repair_unveil(w->made[i].fd))
+			sw_count(&w->n.why[SW_WHY_HANDOFF_FAILED], 1);
+		sw_admitq_push(w->queue, &w->made[i]);
+	}
+	if (w->nmade)
+		sw_admitq_wake(w->queue);
+	w->nmade = 0;
 }
 
 static bool next(void *arg, struct sw_rx *rx)
@@ -132,7 +147,7 @@ static void *run(void *arg)
 		if (!sw_keyring_advance(&w->cx->keys, wall))
 			sw_count(&w->n.why[SW_WHY_NO_KEY], 1);
 		n = sw_turn(w->cx, &w->n, &io, wall, mono);
-		sw_admitq_wake(w->queue);
+		publish(w);
 		if (poll(pfd, 2, n == SW_BURST ? 0 : 1000) < 0 && errno != EINTR)
 			break;
 		if (pfd[1].revents)

@@ -18,6 +18,8 @@ struct sw_worker {
 	int stop_fd;             /* owned eventfd; written to end the thread */
 	bool running;
 	pthread_t thread;
+	struct sw_admitted made[SW_BURST]; /* sockets of this turn, still veiled */
+	unsigned nmade;
 	struct sw_counters n;          /* this thread writes, others may read a little late */
 	_Atomic uint64_t ring_lost;    /* the same */
 	_Atomic int trouble;           /* errno of the last admission that failed for want of

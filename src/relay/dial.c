@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "relay/pair.h"
+#include "relay/conn.h"
 
 #include <errno.h>
 #include <netinet/in.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "relay/pair.h"
+#include "relay/conn.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -72,9 +72,9 @@ void sw_relay_ran_out(struct sw_relay *r, const char *what, int err)
 }
 
 /* The time at which the head of a list is due, 0 for never. */
-static uint64_t due(const struct sw_pair_list *list, unsigned timeout_ms)
+static uint64_t due(const struct sw_conn_list *list, unsigned timeout_ms)
 {
-	const struct sw_pair *head = TAILQ_FIRST(list);
+	const struct sw_conn *head = TAILQ_FIRST(list);
 
 	return head && timeout_ms ? head->since_ms + timeout_ms : 0;
 }
@@ -103,13 +103,13 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	r->timer_at_ms = 0;
 	while ((at = due(&r->dialing, r->cf.connect_timeout_ms)) && at <= now)
-		sw_pair_dial_timeout(TAILQ_FIRST(&r->dialing));
+		sw_conn_dial_timeout(TAILQ_FIRST(&r->dialing));
 	while ((at = due(&r->live, r->cf.idle_timeout_ms)) && at <= now)
-		sw_pair_end(TAILQ_FIRST(&r->live), SW_END_IDLE);
+		sw_conn_end(TAILQ_FIRST(&r->live), SW_END_IDLE);
 	sw_relay_arm(r);
 }
 
-void sw_relay_again(struct sw_pair *p)
+void sw_relay_again(struct sw_conn *p)
 {
 	static const struct timeval at_once = { 0, 0 };
 	struct sw_relay *r = p->relay;
@@ -124,18 +124,18 @@ void sw_relay_again(struct sw_pair *p)
 static void on_again(evutil_socket_t fd, short what, void *arg)
 {
 	struct sw_relay *r = arg;
-	struct sw_pair *last = TAILQ_LAST(&r->again, sw_pair_list);
+	struct sw_conn *last = TAILQ_LAST(&r->again, sw_conn_list);
 	bool was_last = !last;
 
 	(void)fd, (void)what;
 	/* Those that join meanwhile wait for the next round, after the loop polled. */
 	while (!was_last) {
-		struct sw_pair *p = TAILQ_FIRST(&r->again);
+		struct sw_conn *p = TAILQ_FIRST(&r->again);
 
 		was_last = p == last;
 		TAILQ_REMOVE(&r->again, p, turn);
 		p->waits_turn = false;
-		sw_pair_resume(p);
+		sw_conn_resume(p);
 	}
 }
 
@@ -234,7 +234,7 @@ void sw_relay_add(struct sw_relay *r, evutil_socket_t fd, const struct sockaddr 
 		sw_reset_close(fd);
 		return;
 	}
-	sw_pair_start(r, fd, peer, peerlen);
+	sw_conn_start(r, fd, peer, peerlen);
 }
 
 size_t sw_relay_active(const struct sw_relay *r)
@@ -253,10 +253,10 @@ void sw_relay_drain(struct sw_relay *r, void (*done)(void *arg), void *arg)
 
 void sw_relay_kill_all(struct sw_relay *r)
 {
-	struct sw_pair *p;
+	struct sw_conn *p;
 
 	while ((p = TAILQ_FIRST(&r->dialing)) || (p = TAILQ_FIRST(&r->live)))
-		sw_pair_end(p, SW_END_DRAIN);
+		sw_conn_end(p, SW_END_DRAIN);
 }
 
 void sw_relay_get_stats(const struct sw_relay *r, struct sw_relay_stats *out)

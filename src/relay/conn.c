@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "relay/pair.h"
+#include "relay/conn.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static void dial_next(struct sw_pair *p);
+static void dial_next(struct sw_conn *p);
 
 static void end_clear(struct sw_end *e, bool reset)
 {
@@ -20,7 +20,7 @@ static void end_clear(struct sw_end *e, bool reset)
 	e->fd = -1;
 }
 
-void sw_pair_end(struct sw_pair *p, enum sw_relay_cause why)
+void sw_conn_end(struct sw_conn *p, enum sw_relay_cause why)
 {
 	struct sw_relay *r = p->relay;
 	const bool reset = why != SW_END_CLIENT_FIN && why != SW_END_SERVER_FIN;
@@ -39,8 +39,8 @@ void sw_pair_end(struct sw_pair *p, enum sw_relay_cause why)
 		event_active(&r->done_ev, EV_TIMEOUT, 0);
 }
 
-/* Whoever is reset takes the other side along.  @return true when the pair lives on. */
-static bool settle(struct sw_pair *p, enum sw_pipe_rc rc, enum sw_relay_cause src_dead,
+/* Whoever is reset takes the other side along.  @return true when the connection lives on. */
+static bool settle(struct sw_conn *p, enum sw_pipe_rc rc, enum sw_relay_cause src_dead,
 		   enum sw_relay_cause dst_dead)
 {
 	switch (rc) {
@@ -51,20 +51,20 @@ static bool settle(struct sw_pair *p, enum sw_pipe_rc rc, enum sw_relay_cause sr
 		sw_relay_again(p);
 		return true;
 	case SW_PIPE_SRC_DEAD:
-		sw_pair_end(p, src_dead);
+		sw_conn_end(p, src_dead);
 		return false;
 	case SW_PIPE_DST_DEAD:
-		sw_pair_end(p, dst_dead);
+		sw_conn_end(p, dst_dead);
 		return false;
 	case SW_PIPE_NO_MEMORY:
 		sw_relay_ran_out(p->relay, "cannot keep bytes for a slow reader", ENOMEM);
-		sw_pair_end(p, SW_END_NO_RESOURCES);
+		sw_conn_end(p, SW_END_NO_RESOURCES);
 		return false;
 	}
 	return true;
 }
 
-static bool pump_up(struct sw_pair *p)
+static bool pump_up(struct sw_conn *p)
 {
 	struct sw_relay *r = p->relay;
 	const enum sw_pipe_rc rc = sw_pipe_pump(&p->up, p->client.fd, p->server.fd, &r->scratch,
@@ -75,7 +75,7 @@ static bool pump_up(struct sw_pair *p)
 	return settle(p, rc, SW_END_CLIENT_RST, SW_END_SERVER_RST);
 }
 
-static bool pump_down(struct sw_pair *p)
+static bool pump_down(struct sw_conn *p)
 {
 	struct sw_relay *r = p->relay;
 	const enum sw_pipe_rc rc = sw_pipe_pump(&p->down, p->server.fd, p->client.fd, &r->scratch,
@@ -93,7 +93,7 @@ static bool is_dead(const struct sw_end *e)
 	return getsockopt(e->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0 || err != 0;
 }
 
-static void touch(struct sw_pair *p)
+static void touch(struct sw_conn *p)
 {
 	struct sw_relay *r = p->relay;
 	const uint64_t now = sw_relay_now_ms();
@@ -105,46 +105,46 @@ static void touch(struct sw_pair *p)
 	TAILQ_INSERT_TAIL(&r->live, p, link);
 }
 
-static void finish_if_done(struct sw_pair *p)
+static void finish_if_done(struct sw_conn *p)
 {
 	if (p->up.done && p->down.done)
-		sw_pair_end(p, p->client_first ? SW_END_CLIENT_FIN : SW_END_SERVER_FIN);
+		sw_conn_end(p, p->client_first ? SW_END_CLIENT_FIN : SW_END_SERVER_FIN);
 }
 
 static void on_client(evutil_socket_t fd, short what, void *arg)
 {
-	struct sw_pair *p = arg;
+	struct sw_conn *p = arg;
 
 	(void)fd, (void)what;
 	if (!p->live) {
 		/* The bytes wait in the kernel.  A FIN does too: the client may still read. */
 		if (is_dead(&p->client))
-			sw_pair_end(p, SW_END_CLIENT_RST);
+			sw_conn_end(p, SW_END_CLIENT_RST);
 		return;
 	}
 	touch(p);
 	if (!pump_up(p) || (p->down.len && !pump_down(p)))
 		return;
 	if (sw_pipe_is_deaf(&p->up) && is_dead(&p->client)) {
-		sw_pair_end(p, SW_END_CLIENT_RST);
+		sw_conn_end(p, SW_END_CLIENT_RST);
 		return;
 	}
 	finish_if_done(p);
 }
 
-static void on_server_live(struct sw_pair *p)
+static void on_server_live(struct sw_conn *p)
 {
 	touch(p);
 	if (!pump_down(p) || (p->up.len && !pump_up(p)))
 		return;
 	if (sw_pipe_is_deaf(&p->down) && is_dead(&p->server)) {
-		sw_pair_end(p, SW_END_SERVER_RST);
+		sw_conn_end(p, SW_END_SERVER_RST);
 		return;
 	}
 	finish_if_done(p);
 }
 
-void sw_pair_resume(struct sw_pair *p)
+void sw_conn_resume(struct sw_conn *p)
 {
 	touch(p);
 	if (pump_up(p) && pump_down(p))
@@ -152,7 +152,7 @@ void sw_pair_resume(struct sw_pair *p)
 }
 
 /* @return false when the server is gone already. */
-static bool send_proxy_header(struct sw_pair *p)
+static bool send_proxy_header(struct sw_conn *p)
 {
 	struct sockaddr_storage local = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(local);
@@ -168,7 +168,7 @@ static bool send_proxy_header(struct sw_pair *p)
 	return send(p->server.fd, hdr, n, MSG_NOSIGNAL) == (ssize_t)n;
 }
 
-static void dial_failed(struct sw_pair *p, int err)
+static void dial_failed(struct sw_conn *p, int err)
 {
 	struct sw_relay *r = p->relay;
 	struct sw_upstream *up = &r->upstream[p->upstream];
@@ -183,12 +183,12 @@ static void dial_failed(struct sw_pair *p, int err)
 		sw_relay_logf(r, true, "upstream %s is down: %s", up->name, strerror(err));
 	}
 	if (why == SW_DIAL_NO_RESOURCES)
-		sw_pair_end(p, SW_END_NO_RESOURCES); /* another upstream would not help */
+		sw_conn_end(p, SW_END_NO_RESOURCES); /* another upstream would not help */
 	else
 		dial_next(p);
 }
 
-static void dial_done(struct sw_pair *p)
+static void dial_done(struct sw_conn *p)
 {
 	struct sw_relay *r = p->relay;
 	struct sw_upstream *up = &r->upstream[p->upstream];
@@ -211,14 +211,14 @@ static void dial_done(struct sw_pair *p)
 	p->since_ms = sw_relay_now_ms();
 	sw_relay_arm(r);
 	if (!send_proxy_header(p))
-		sw_pair_end(p, SW_END_SERVER_RST);
+		sw_conn_end(p, SW_END_SERVER_RST);
 	else
-		sw_pair_resume(p);
+		sw_conn_resume(p);
 }
 
 static void on_server(evutil_socket_t fd, short what, void *arg)
 {
-	struct sw_pair *p = arg;
+	struct sw_conn *p = arg;
 
 	(void)fd, (void)what;
 	if (p->live)
@@ -227,21 +227,21 @@ static void on_server(evutil_socket_t fd, short what, void *arg)
 		dial_done(p);
 }
 
-static bool end_watch(struct sw_pair *p, struct sw_end *e, event_callback_fn cb)
+static bool end_watch(struct sw_conn *p, struct sw_end *e, event_callback_fn cb)
 {
 	event_assign(&e->ev, p->relay->base, e->fd, EV_READ | EV_WRITE | EV_PERSIST | EV_ET, cb, p);
 	return event_add(&e->ev, NULL) == 0;
 }
 
 /* Start with the next upstream that this connection has not tried; the last one's failure ends
- * the pair. */
-static void dial_next(struct sw_pair *p)
+ * the connection. */
+static void dial_next(struct sw_conn *p)
 {
 	struct sw_relay *r = p->relay;
 	int rc;
 
 	if (p->attempts == r->cf.nupstream) {
-		sw_pair_end(p, SW_END_CONNECT_FAILED);
+		sw_conn_end(p, SW_END_CONNECT_FAILED);
 		return;
 	}
 	if (p->attempts++ == 0)
@@ -259,20 +259,20 @@ static void dial_next(struct sw_pair *p)
 	}
 	if (!end_watch(p, &p->server, on_server)) {
 		sw_relay_ran_out(r, "cannot watch a socket", errno);
-		sw_pair_end(p, SW_END_NO_RESOURCES);
+		sw_conn_end(p, SW_END_NO_RESOURCES);
 		return;
 	}
 	sw_relay_arm(r);
 }
 
-void sw_pair_dial_timeout(struct sw_pair *p)
+void sw_conn_dial_timeout(struct sw_conn *p)
 {
 	dial_failed(p, ETIMEDOUT);
 }
 
-void sw_pair_start(struct sw_relay *r, int fd, const struct sockaddr *peer, socklen_t peerlen)
+void sw_conn_start(struct sw_relay *r, int fd, const struct sockaddr *peer, socklen_t peerlen)
 {
-	struct sw_pair *p = calloc(1, sizeof(*p));
+	struct sw_conn *p = calloc(1, sizeof(*p));
 
 	if (!p) {
 		sw_reset_close(fd);
@@ -289,7 +289,7 @@ void sw_pair_start(struct sw_relay *r, int fd, const struct sockaddr *peer, sock
 	sw_tune(fd);
 	if (!end_watch(p, &p->client, on_client)) {
 		sw_relay_ran_out(r, "cannot watch a socket", errno);
-		sw_pair_end(p, SW_END_NO_RESOURCES);
+		sw_conn_end(p, SW_END_NO_RESOURCES);
 		return;
 	}
 	dial_next(p);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Inside the relay: one client, its server, and what the relay holds for all of them. */
-#ifndef SW_RELAY_PAIR_H
-#define SW_RELAY_PAIR_H
+#ifndef SW_RELAY_CONN_H
+#define SW_RELAY_CONN_H
 
 #include "relay/pipe.h"
 #include "relay/relay.h"
@@ -25,9 +25,9 @@ struct sw_end {
 	struct event ev;
 };
 
-struct sw_pair {
-	TAILQ_ENTRY(sw_pair) link; /* in relay->dialing or relay->live */
-	TAILQ_ENTRY(sw_pair) turn; /* in relay->again when waits_turn */
+struct sw_conn {
+	TAILQ_ENTRY(sw_conn) link; /* in relay->dialing or relay->live */
+	TAILQ_ENTRY(sw_conn) turn; /* in relay->again when waits_turn */
 	struct sw_relay *relay;
 	struct sw_end client, server;
 	struct sw_pipe up, down;   /* client to server, server to client */
@@ -40,7 +40,7 @@ struct sw_pair {
 	bool waits_turn;
 };
 
-TAILQ_HEAD(sw_pair_list, sw_pair);
+TAILQ_HEAD(sw_conn_list, sw_conn);
 
 struct sw_relay {
 	struct event_base *base; /* borrowed */
@@ -50,11 +50,11 @@ struct sw_relay {
 	struct sw_scratch scratch;    /* owned */
 
 	/* The head of each list is the one whose time runs out first. */
-	struct sw_pair_list dialing, live;
+	struct sw_conn_list dialing, live;
 	struct event timer;
 	uint64_t timer_at_ms; /* 0 while not set */
 
-	struct sw_pair_list again; /* used up their turn */
+	struct sw_conn_list again; /* used up their turn */
 	struct event again_ev;
 
 	struct event done_ev;
@@ -67,16 +67,16 @@ struct sw_relay {
 };
 
 /** Take over @fd; see sw_relay_add(). */
-void sw_pair_start(struct sw_relay *r, int fd, const struct sockaddr *peer, socklen_t peerlen);
+void sw_conn_start(struct sw_relay *r, int fd, const struct sockaddr *peer, socklen_t peerlen);
 
 /** End it, free it, count it.  Every cause but a FIN resets both sides. */
-void sw_pair_end(struct sw_pair *p, enum sw_relay_cause why);
+void sw_conn_end(struct sw_conn *p, enum sw_relay_cause why);
 
 /** Go on after a turn that ended with work left. */
-void sw_pair_resume(struct sw_pair *p);
+void sw_conn_resume(struct sw_conn *p);
 
 /** The current attempt took too long. */
-void sw_pair_dial_timeout(struct sw_pair *p);
+void sw_conn_dial_timeout(struct sw_conn *p);
 
 /** Close with a reset instead of a FIN. */
 void sw_reset_close(int fd);
@@ -96,7 +96,7 @@ void sw_tune(int fd);
 void sw_relay_arm(struct sw_relay *r);
 
 /** Give @p another turn after the event loop looked for other events. */
-void sw_relay_again(struct sw_pair *p);
+void sw_relay_again(struct sw_conn *p);
 
 /** Log that something ran out, at most once a second. */
 void sw_relay_ran_out(struct sw_relay *r, const char *what, int err);
