@@ -75,8 +75,9 @@ void sw_ctx_wipe(struct sw_ctx *cx);
  * The rungs: malformed, not guarded, martian or land, flags that make no sense, RST, SYN
  * (checksum, then the cookie), ACK (the cookie, then the checksum; then the recent handoffs).
  * An ACK whose cookie opened a connection already is DUPLICATE: the kernel's, which has the socket
- * or knows that it is gone.  An ACK without proof is given to the kernel, which resets it as RFC 9293 3.10.7.1 asks, while
- * the budget policy.refuse_rate lasts, and dropped beyond: the why is the cookie's reason.
+ * or knows that it is gone.  An ACK without proof is given to the kernel, which resets it as
+ * RFC 9293 3.10.7.1 asks, while the budget policy.refuse_rate lasts, and dropped beyond: the why
+ * is the cookie's reason.
  *
  * @param seg  Out: the parsed segment, for the caller's next step.  Written when the verdict is
  *             REPLY, ADMIT or PASS.

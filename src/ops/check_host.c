@@ -13,8 +13,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#define MIN_MAJOR 5
-#define MIN_MINOR 10
 #define FEW_FILES 65536 /* 32 thousand relayed connections */
 #define MEMLOCK   (64ul << 20)
 
@@ -98,19 +96,23 @@ void sw_check_privileges(struct sw_checkup *cx)
 	check_veth(cx);
 }
 
+static bool is_since(const struct sw_checkup *cx, unsigned major, unsigned minor)
+{
+	return cx->major > major || (cx->major == major && cx->minor >= minor);
+}
+
 void sw_check_kernel(struct sw_checkup *cx)
 {
 	struct utsname u;
-	unsigned major = 0, minor = 0;
 
-	if (uname(&u) < 0 || !sw_release_parse(u.release, &major, &minor))
+	if (uname(&u) < 0 || !sw_release_parse(u.release, &cx->major, &cx->minor))
 		sw_found(cx, SW_FOUND_WARN, "check that it is 5.10 or later",
 			 "the kernel's version cannot be read");
-	else if (major < MIN_MAJOR || (major == MIN_MAJOR && minor < MIN_MINOR))
+	else if (!is_since(cx, 5, 10))
 		sw_found(cx, SW_FOUND_KERNEL, "upgrade to 5.10 or later", "Linux %u.%u is too old",
-			 major, minor);
+			 cx->major, cx->minor);
 	else
-		sw_found(cx, SW_FOUND_OK, NULL, "Linux %u.%u", major, minor);
+		sw_found(cx, SW_FOUND_OK, NULL, "Linux %u.%u", cx->major, cx->minor);
 }
 
 /* A setting is fine from @min to @max. */
@@ -184,11 +186,14 @@ void sw_check_settings(struct sw_checkup *cx)
 {
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
 		check_setting(cx, &settings[i]);
-	check_limit(cx, RLIMIT_NOFILE, "the limit of open files", FEW_FILES,
-		    "LimitNOFILE=1048576 in the unit; a relayed connection takes two");
+	if (sw_has_cap(cx, SW_CAP_SYS_RESOURCE))
+		sw_found(cx, SW_FOUND_OK, NULL, "the limit of open files can be raised");
+	else
+		check_limit(cx, RLIMIT_NOFILE, "the limit of open files", FEW_FILES,
+			    "LimitNOFILE=1048576 in the unit; a relayed connection takes two");
 	/* Linux 5.11 counts BPF memory in the cgroup, earlier ones count it here. */
-	check_limit(cx, RLIMIT_MEMLOCK, "the limit of locked memory",
-		    sw_has_cap(cx, SW_CAP_BPF) ? 0 : MEMLOCK,
-		    "LimitMEMLOCK=64M in the unit");
+	if (!is_since(cx, 5, 11))
+		check_limit(cx, RLIMIT_MEMLOCK, "the limit of locked memory", MEMLOCK,
+			    "LimitMEMLOCK=64M in the unit");
 	check_conntrack(cx);
 }

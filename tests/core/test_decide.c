@@ -361,20 +361,32 @@ Test(decide, flags_beside_the_proof)
 	expect(decide(&ack), SW_DROP, SW_WHY_SYN_ACK, "SYN-ACK");
 }
 
+/* A proven ACK, as the caller sees it before it makes the socket. */
+static struct sw_decision admitted(const struct frame_spec *ack)
+{
+	const struct sw_decision d = decide(ack);
+
+	expect(d, SW_ADMIT, SW_WHY_ACK_PROVEN, "the first time");
+	return d;
+}
+
 Test(decide, segments_behind_a_handoff_are_passed)
 {
-	const struct sw_cookie cookie = { .tag = 1 };
 	const struct frame_spec s = frame_syn_usual(SW_IP4);
+	const sw_mono late = { mono.ns + SW_RECENT_NS };
 	struct frame_spec data;
+	struct sw_decision d;
 	struct sw_seg seg;
+	struct frame f;
 
 	start_usual();
 	data = proven_ack(&s);
 	seg = frame_seg(&data);
+	d = admitted(&data);
 	data.seq += 100;
 	data.opt_len = 0;
 	expect(decide(&data), SW_PASS, SW_WHY_COOKIE_FORGED, "before");
-	sw_ctx_handed(&ctx, &seg, &cookie, mono);
+	sw_ctx_handed(&ctx, &seg, &d.cookie, mono);
 	expect(decide(&data), SW_PASS, SW_WHY_AFTER_HANDOFF, "after");
 	data.flags = SW_TCP_FIN | SW_TCP_ACK;
 	expect(decide(&data), SW_PASS, SW_WHY_AFTER_HANDOFF, "the end");
@@ -383,38 +395,52 @@ Test(decide, segments_behind_a_handoff_are_passed)
 	data.flags = SW_TCP_ACK;
 	expect(decide(&s), SW_REPLY, SW_WHY_SYN_ANSWERED, "a new SYN");
 	expect(decide(&data), SW_PASS, SW_WHY_COOKIE_FORGED, "ends the memory");
-	sw_ctx_handed(&ctx, &seg, &cookie, mono);
-	{
-		const struct frame f = frame_make(&data);
-		const sw_mono late = { mono.ns + SW_RECENT_NS };
-
-		expect(decide_at(&f, wall, late), SW_PASS, SW_WHY_COOKIE_FORGED, "too late");
-	}
+	sw_ctx_handed(&ctx, &seg, &d.cookie, mono);
+	f = frame_make(&data);
+	expect(decide_at(&f, wall, late), SW_PASS, SW_WHY_COOKIE_FORGED, "too late");
+	data.flags = SW_TCP_RST;
+	f = frame_make(&data);
+	expect(decide_at(&f, wall, late), SW_DROP, SW_WHY_RST, "too late");
 }
 
-/* Retransmissions of the first data, and replays, prove the same cookie again. */
+/* A replay opens nothing, neither at once nor when everything else has forgotten it. */
 Test(decide, a_cookie_opens_one_connection)
 {
-	const struct frame_spec s = frame_syn_usual(SW_IP4);
-	const sw_mono late = { mono.ns + 10 * SW_RECENT_NS };
-	struct sw_decision d;
-	struct frame_spec ack;
-	struct sw_seg seg;
-	struct frame f;
+	for (unsigned ts = 0; ts < 2; ts++) {
+		struct frame_spec s = frame_syn(SW_IP6), ack, other;
+		struct sw_policy p = policy();
+		struct sw_decision d;
+		struct sw_seg seg;
+		struct frame f;
 
-	start_usual();
-	ack = proven_ack(&s);
-	f = frame_make(&ack);
-	seg = frame_seg(&ack);
-	d = decide_at(&f, wall, mono);
-	expect(d, SW_ADMIT, SW_WHY_ACK_PROVEN, "first");
-	expect(decide_at(&f, wall, mono), SW_ADMIT, SW_WHY_ACK_PROVEN, "not handed over yet");
-	sw_ctx_handed(&ctx, &seg, &d.cookie, mono);
-	expect(decide_at(&f, wall, mono), SW_PASS, SW_WHY_DUPLICATE, "copy");
-	expect(decide_at(&f, wall, late), SW_PASS, SW_WHY_DUPLICATE, "late copy");
-	ctx.refuse.rate = 0;
-	expect(decide_at(&f, wall, late), SW_DROP, SW_WHY_DUPLICATE, "beyond the budget");
-	expect(decide_at(&f, wall, mono), SW_PASS, SW_WHY_DUPLICATE, "a fresh copy needs none");
+		p.refuse_rate = 1;
+		start(&p);
+		if (ts)
+			frame_opt_ts(&s, 1, 0);
+		ack = proven_ack(&s);
+		seg = frame_seg(&ack);
+		d = admitted(&ack);
+		expect(decide(&ack), SW_ADMIT, SW_WHY_ACK_PROVEN, "no socket was made");
+		sw_ctx_handed(&ctx, &seg, &d.cookie, mono);
+		for (unsigned i = 0; i < 5; i++)
+			expect(decide(&ack), SW_PASS, SW_WHY_DUPLICATE, "needs no budget");
+		ack.payload = 10;
+		expect(decide(&ack), SW_PASS, SW_WHY_DUPLICATE, "the first data");
+		f = frame_make(&ack);
+		for (uint64_t s2 = 1; s2 < 60; s2 += 10) {
+			const sw_mono at = { mono.ns + s2 * 1000000000u };
+			const sw_wall w = { wall.ns + s2 * 1000000000u };
+
+			cr_assert(sw_keyring_advance(&ctx.keys, w), "advance");
+			expect(decide_at(&f, w, at), SW_PASS, SW_WHY_DUPLICATE, "in budget");
+			expect(decide_at(&f, w, at), SW_DROP, SW_WHY_DUPLICATE, "beyond");
+		}
+		cr_assert(sw_keyring_advance(&ctx.keys, wall), "advance");
+		other = s;
+		other.seq++; /* a new connection from the same port */
+		ack = proven_ack(&other);
+		expect(decide(&ack), SW_ADMIT, SW_WHY_ACK_PROVEN, "another cookie");
+	}
 }
 
 /* A SYN that is refused changes nothing. */
