@@ -5,25 +5,25 @@
 
 #include <string.h>
 
-#define VERSION 1
+#define VERSION		1
 #define MSS_DEFAULT_IP4 536 /* RFC 9293 3.7.1 */
 #define MSS_DEFAULT_IP6 1220
 
 #define WIDE_DATA_BITS 10
 #define WIDE_DATA_MASK 0x3ffu
-#define WIDE_PARITY 9 /* bit numbers within the data */
-#define WIDE_MSS 6
-#define WIDE_WSCALE 2
-#define WIDE_SACK 1
-#define WIDE_ECN 0
+#define WIDE_PARITY    9 /* bit numbers within the data */
+#define WIDE_MSS       6
+#define WIDE_WSCALE    2
+#define WIDE_SACK      1
+#define WIDE_ECN       0
 #define WIDE_NO_WSCALE 15
 
 #define NARROW_DATA_BITS 7
 #define NARROW_DATA_MASK 0x7fu
-#define NARROW_PARITY 6
-#define NARROW_MSS 4
-#define NARROW_WSCALE 1
-#define NARROW_SACK 0
+#define NARROW_PARITY	 6
+#define NARROW_MSS	 4
+#define NARROW_WSCALE	 1
+#define NARROW_SACK	 0
 
 #define WSCALE_MAX 14
 
@@ -218,8 +218,9 @@ static enum sw_why prove(struct sw_keyring *kr, const struct sw_seg *ack, sw_epo
 
 	for (size_t m = 0; m < kr->masters.n; m++) {
 		struct sw_mac *mac = sw_keyring_mac(kr, m, epoch);
-		struct sw_cookie want = { .form = c->form, .epoch = epoch, .data = c->data,
-					  .master = m };
+		struct sw_cookie want = {
+			.form = c->form, .epoch = epoch, .data = c->data, .master = m
+		};
 
 		if (!mac || !sw_mac_tag(mac, msg, n, &want.tag))
 			continue;

@@ -41,8 +41,8 @@ uint16_t sw_csum_fold(uint64_t sum)
 	return (uint16_t)(b[0] << 8 | b[1]);
 }
 
-uint64_t sw_csum_pseudo(enum sw_family family, const struct sw_addr *src,
-			const struct sw_addr *dst, uint32_t len)
+uint64_t sw_csum_pseudo(enum sw_family family, const struct sw_addr *src, const struct sw_addr *dst,
+			uint32_t len)
 {
 	uint8_t tail[8] = { 0, 0, 0, 0, 0, 0, 0, SW_IP_TCP };
 	const size_t n = sw_addr_len(family);

@@ -116,8 +116,8 @@ static struct sw_decision decide_syn(struct sw_ctx *cx, const struct sw_frame *f
 }
 
 /* RFC 9293 3.10.7.1 asks for a reset; the kernel sends it, within a budget. */
-static struct sw_decision refuse_ack(struct sw_ctx *cx, const struct sw_seg *seg,
-				     enum sw_why why, sw_wall wall, sw_mono mono)
+static struct sw_decision refuse_ack(struct sw_ctx *cx, const struct sw_seg *seg, enum sw_why why,
+				     sw_wall wall, sw_mono mono)
 {
 	if (sw_recent_has(&cx->recent, seg, mono))
 		return verdict(SW_PASS, SW_WHY_AFTER_HANDOFF);

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #define SIPHASH_KEY_LEN 16
-#define TAG_LEN 8
-#define MAC_MAX 32 /* HMAC-SHA256; libcrypto does not write less */
+#define TAG_LEN		8
+#define MAC_MAX		32 /* HMAC-SHA256; libcrypto does not write less */
 
 static const struct {
 	const char *name;     /* ours */

@@ -6,9 +6,9 @@
 
 #include <string.h>
 
-#define IP4_LEN 20
-#define IP6_LEN 40
-#define TCP_LEN 20
+#define IP4_LEN	 20
+#define IP6_LEN	 40
+#define TCP_LEN	 20
 #define TCP_CSUM 16 /* where the checksum stands in the TCP header */
 
 static uint8_t *put_eth(uint8_t *p, const struct sw_seg *syn)

@@ -6,13 +6,13 @@
 
 #include <string.h>
 
-#define ETH_LEN 14
-#define IP4_LEN 20 /* without options */
-#define IP6_LEN 40
-#define TCP_LEN 20 /* without options */
+#define ETH_LEN		   14
+#define IP4_LEN		   20 /* without options */
+#define IP6_LEN		   40
+#define TCP_LEN		   20 /* without options */
 #define IP4_MORE_OR_OFFSET 0x3fff
 #define IP6_MORE_OR_OFFSET 0xfff9
-#define BIG_FRAME 65535u
+#define BIG_FRAME	   65535u
 
 static size_t offset(const struct sw_frame *f, const struct sw_cur *c)
 {

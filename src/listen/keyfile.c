@@ -115,32 +115,39 @@ static int read_line(struct reader *r)
 	return read_key(r, skip_blanks(p, r->end), r->key[slot]);
 }
 
+/* What no single line shows.  Errors point at the last line. */
+static int check_all(const struct reader *r)
+{
+	if (!r->have[SW_KEY_ACTIVE])
+		return fail(r, r->line, "no active key; one line must be active");
+	for (int i = 1; i < SW_MAX_MASTERS; i++) {
+		for (int k = 0; k < i; k++) {
+			if (r->have[i] && r->have[k] &&
+			    memcmp(r->key[i], r->key[k], SW_KEY_LEN) == 0)
+				return fail(r, r->line, "two slots hold the same key; make "
+							"another with: synward secret new");
+		}
+	}
+	return 0;
+}
+
 static int read_all(struct reader *r, const char *text, size_t len)
 {
-	const char *const end = text + len;
-	int rc = 0;
+	const char *next = text, *const end = text + len;
 
-	for (r->line = text; r->line < end && rc == 0; r->line = r->end + 1) {
-		const char *nl = memchr(r->line, '\n', (size_t)(end - r->line));
+	do {
+		const char *nl = memchr(next, '\n', (size_t)(end - next));
+		int rc;
 
+		r->line = next;
 		r->end = nl ? nl : end;
 		r->lineno++;
 		rc = read_line(r);
-	}
-	if (rc < 0)
-		return rc;
-	for (int i = 0; i < SW_MAX_MASTERS; i++) {
-		for (int k = 0; k < i; k++) {
-			if (r->have[i] && r->have[k] &&
-			    memcmp(r->key[i], r->key[k], SW_KEY_LEN) == 0) {
-				r->line = text;
-				return fail(r, text, "two slots hold the same key; make another "
-						     "with: synward secret new");
-			}
-		}
-	}
-	r->line = text;
-	return r->have[SW_KEY_ACTIVE] ? 0 : fail(r, text, "no active key; one line must be active");
+		if (rc < 0)
+			return rc;
+		next = nl ? nl + 1 : end;
+	} while (next < end);
+	return check_all(r);
 }
 
 int sw_keyfile_parse(const char *path, const char *text, size_t len, struct sw_keyfile *out,

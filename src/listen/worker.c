@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "listen/worker.h"
 #include "handoff/repair.h"
+#include "handoff/timewait.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -72,6 +73,18 @@ static enum sw_why why_failed(struct sw_worker *w, int rc)
 	}
 }
 
+static int make_socket(struct sw_worker *w, const struct sw_seg *seg, const struct sw_decision *d,
+		       int *fd)
+{
+	const int rc = sw_repair_connect(seg, &d->terms, &d->cookie, &w->cx->policy, w->ifindex, fd,
+					 NULL);
+
+	/* The client opens a connection anew that this host has just closed. */
+	if (rc != -EADDRNOTAVAIL || sw_timewait_end(seg, w->ifindex))
+		return rc;
+	return sw_repair_connect(seg, &d->terms, &d->cookie, &w->cx->policy, w->ifindex, fd, NULL);
+}
+
 static enum sw_why admit(void *arg, const struct sw_seg *seg, const struct sw_decision *d)
 {
 	struct sw_worker *w = arg;
@@ -80,8 +93,7 @@ static enum sw_why admit(void *arg, const struct sw_seg *seg, const struct sw_de
 
 	if (!sw_admitq_reserve(w->queue))
 		return SW_WHY_QUEUE_FULL;
-	rc = sw_repair_connect(seg, &d->terms, &d->cookie, &w->cx->policy, w->ifindex, &a->fd,
-			       NULL);
+	rc = make_socket(w, seg, d, &a->fd);
 	if (rc) {
 		sw_admitq_cancel(w->queue);
 		return why_failed(w, rc);
