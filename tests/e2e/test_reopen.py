@@ -27,7 +27,7 @@ class Reopen(LabCase):
 
     def repeatedly(self, timestamps):
         """The server closes first, so TIME_WAIT is on its side (RFC 9293 3.10.7.4)."""
-        def serve(s):
+        def serve(s, _events):
             s.sendall(s.recv(100) + b" and goodbye")
 
         self.lab.client.sysctl("net.ipv4.tcp_timestamps", timestamps)
