@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define FRAME_MAX 512
+#define FRAME_MAX    512
 #define FRAME_WALL_S 1700000000ull /* a time in the middle of nothing special */
 
 struct frame_spec {
@@ -20,8 +20,8 @@ struct frame_spec {
 	struct sw_addr src, dst;
 	uint8_t eth_src[6], eth_dst[6];
 	struct sw_vlan vlan[3]; /* in the data, outermost first; tpid 0 ends the list */
-	uint8_t ip4_opt_len;    /* bytes of NOPs, a multiple of 4 */
-	uint8_t ext[8], n_ext;  /* IPv6 extension headers, 8 bytes each */
+	uint8_t ip4_opt_len;	/* bytes of NOPs, a multiple of 4 */
+	uint8_t ext[8], n_ext;	/* IPv6 extension headers, 8 bytes each */
 	uint16_t sport, dport;
 	uint32_t seq, ack;
 	uint8_t flags;

@@ -5,10 +5,10 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#define SECOND 1000000000ull
+#define SECOND	 1000000000ull
 #define EPOCH_NS (SW_EPOCH_SECONDS * SECOND)
-#define EPOCH 53125000u /* even; 1,700,000,000 s is its first second */
-#define MILLION 1000000u
+#define EPOCH	 53125000u /* even; 1,700,000,000 s is its first second */
+#define MILLION	 1000000u
 
 static const enum sw_mac_alg algs[] = { SW_MAC_HMAC_SHA256, SW_MAC_SIPHASH24 };
 
@@ -42,8 +42,9 @@ static struct sw_seg syn_of(enum sw_family family)
 
 static struct sw_terms usual_terms(bool ts)
 {
-	return (struct sw_terms){ .mss = 1240, .wscale = 7, .wscale_ok = true, .sack = true,
-				  .ts = ts };
+	return (struct sw_terms){
+		.mss = 1240, .wscale = 7, .wscale_ok = true, .sack = true, .ts = ts
+	};
 }
 
 static struct sw_cookie mint(struct sw_keyring *kr, const struct sw_seg *syn,
@@ -65,7 +66,8 @@ static struct sw_seg ack_of(const struct sw_seg *syn, const struct sw_cookie *c)
 	ack.flags = SW_TCP_ACK;
 	ack.seq = syn->seq + 1;
 	ack.ack = c->isn + 1;
-	ack.opt = (struct sw_tcpopt){ .ts = c->form == SW_FORM_WIDE, .tsval = 2,
+	ack.opt = (struct sw_tcpopt){ .ts = c->form == SW_FORM_WIDE,
+				      .tsval = 2,
 				      .tsecr = c->form == SW_FORM_WIDE ? c->tsval : 0 };
 	return ack;
 }
@@ -272,9 +274,9 @@ Test(cookie, lifetime_second_by_second)
 				     fine ? SW_WHY_ACK_PROVEN : SW_WHY_COOKIE_FORGED, "check");
 			if (!fine)
 				expect_diagnosis(&kr, &ack, now,
-						 s >= 64 && s < 128 ? SW_WHY_COOKIE_EXPIRED :
-						 s >= -64 && s < 0  ? SW_WHY_COOKIE_FUTURE :
-								      SW_WHY_COOKIE_FORGED,
+						 s >= 64 && s < 128  ? SW_WHY_COOKIE_EXPIRED
+						 : s >= -64 && s < 0 ? SW_WHY_COOKIE_FUTURE
+								     : SW_WHY_COOKIE_FORGED,
 						 "diagnosis");
 		}
 		sw_keyring_wipe(&kr);
@@ -410,8 +412,8 @@ static bool same_terms(const struct sw_terms *a, const struct sw_terms *b)
 /* Every combination of terms, forms, families and MACs, in an even and an odd epoch. */
 Test(cookie, round_trip_of_everything)
 {
-	static const uint16_t msses[] = { 0, 536, 1220, 1240, 1360, 1380, 1400, 1420, 1432, 1440,
-					  1452, 1460, 8940, 8960, 65535 };
+	static const uint16_t msses[] = { 0,	536,  1220, 1240, 1360, 1380, 1400, 1420,
+					  1432, 1440, 1452, 1460, 8940, 8960, 65535 };
 	unsigned done = 0;
 
 	for (unsigned code = 0; code < 2 * 2 * 2 * 8 * 16 * 15; code++) {
@@ -440,8 +442,8 @@ Test(cookie, round_trip_of_everything)
 			open_ring(ring, alg, now);
 		c = mint(ring, &syn, &offer, now);
 		ack = ack_of(&syn, &c);
-		cr_assert_eq(sw_cookie_check(ring, &ack, now, &back), SW_WHY_ACK_PROVEN,
-			     "case %u", code);
+		cr_assert_eq(sw_cookie_check(ring, &ack, now, &back), SW_WHY_ACK_PROVEN, "case %u",
+			     code);
 		cr_assert(back.form == c.form && back.data == c.data && back.tag == c.tag &&
 				  back.isn == c.isn && back.tsval == c.tsval &&
 				  back.epoch.n == epoch && back.master == 0,
@@ -516,8 +518,8 @@ Test(cookie, window_scale_rounding)
 		offer.ts = true;
 		cr_assert(sw_cookie_round(SW_IP4, &offer, &out), "wide");
 		cr_assert(out.wscale_ok && out.wscale == shift, "wide shift %u", shift);
-		sw_cookie_terms(SW_IP4, SW_FORM_WIDE,
-				sw_cookie_data(SW_IP4, &out, (sw_epoch){ 0 }), &back);
+		sw_cookie_terms(SW_IP4, SW_FORM_WIDE, sw_cookie_data(SW_IP4, &out, (sw_epoch){ 0 }),
+				&back);
 		cr_assert(same_terms(&out, &back), "wide shift %u", shift);
 	}
 }
@@ -548,15 +550,18 @@ Test(cookie, every_value_of_the_data_bits_is_legal)
 Test(cookie, message_bytes)
 {
 	const struct sw_seg seg = syn_of(SW_IP4), seg6 = syn_of(SW_IP6);
-	const uint8_t want[24] = { 1, 0x24, 0x00, 0x5a, 0x9c, 0x40, 0x01, 0xbb, 0x01, 0x02, 0x03,
-				   0x04, 0x03, 0x2a, 0x9f, 0x88, 192, 0, 2, 1, 198, 51, 100, 2 };
+	const uint8_t want[24] = { 1,	 0x24, 0x00, 0x5a, 0x9c, 0x40, 0x01, 0xbb,
+				   0x01, 0x02, 0x03, 0x04, 0x03, 0x2a, 0x9f, 0x88,
+				   192,	 0,    2,    1,	   198,	 51,   100,  2 };
 	uint8_t msg[SW_COOKIE_MSG_MAX];
 
-	cr_assert_eq(sw_cookie_msg(msg, &seg, 0x01020304, SW_FORM_NARROW, 0x5a,
-				   (sw_epoch){ EPOCH }), 24, "length");
+	cr_assert_eq(
+		sw_cookie_msg(msg, &seg, 0x01020304, SW_FORM_NARROW, 0x5a, (sw_epoch){ EPOCH }), 24,
+		"length");
 	cr_assert_eq(memcmp(msg, want, sizeof(want)), 0, "IPv4");
-	cr_assert_eq(sw_cookie_msg(msg, &seg6, 0x01020304, SW_FORM_WIDE, 0x25a,
-				   (sw_epoch){ EPOCH }), 48, "length");
+	cr_assert_eq(
+		sw_cookie_msg(msg, &seg6, 0x01020304, SW_FORM_WIDE, 0x25a, (sw_epoch){ EPOCH }), 48,
+		"length");
 	cr_assert_eq(memcmp(msg, "\1\x16\2\x5a", 4), 0, "IPv6 head");
 	cr_assert_eq(memcmp(msg + 16, seg6.src.b, 16), 0, "client");
 	cr_assert_eq(memcmp(msg + 32, seg6.dst.b, 16), 0, "server");

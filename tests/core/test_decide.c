@@ -72,8 +72,7 @@ static const char *verdict_name(enum sw_verdict v)
 	return names[v];
 }
 
-static void expect(struct sw_decision d, enum sw_verdict verdict, enum sw_why why,
-		   const char *what)
+static void expect(struct sw_decision d, enum sw_verdict verdict, enum sw_why why, const char *what)
 {
 	cr_assert(d.verdict == verdict && d.why == why, "%s: %s %s, not %s %s", what,
 		  verdict_name(d.verdict), sw_why_name(d.why), verdict_name(verdict),
@@ -120,9 +119,9 @@ Test(decide, flags)
 
 			s.flags = (uint8_t)flags;
 			if (flags & SW_TCP_SYN) {
-				why = flags & (SW_TCP_FIN | SW_TCP_RST) ? SW_WHY_BAD_FLAGS :
-				      flags & SW_TCP_ACK		? SW_WHY_SYN_ACK :
-									  SW_WHY_SYN_ANSWERED;
+				why = flags & (SW_TCP_FIN | SW_TCP_RST) ? SW_WHY_BAD_FLAGS
+				      : flags & SW_TCP_ACK		? SW_WHY_SYN_ACK
+									: SW_WHY_SYN_ANSWERED;
 				verdict = why == SW_WHY_SYN_ANSWERED ? SW_REPLY : SW_DROP;
 			} else if (flags & SW_TCP_RST) {
 				why = SW_WHY_RST;
@@ -144,19 +143,32 @@ Test(decide, martians)
 		const char *src;
 		bool bad, bad_on_loopback;
 	} rows[] = {
-		{ "0.0.0.0", true, true },	   { "0.1.2.3", true, true },
-		{ "127.0.0.1", true, false },	   { "127.255.255.255", true, false },
-		{ "224.0.0.1", true, true },	   { "239.255.255.255", true, true },
-		{ "240.0.0.1", true, true },	   { "255.255.255.255", true, true },
-		{ "1.0.0.0", false, false },	   { "126.255.255.255", false, false },
-		{ "128.0.0.0", false, false },	   { "223.255.255.255", false, false },
-		{ "10.0.0.1", false, false },	   { "169.254.1.1", false, false },
-		{ "::", true, true },		   { "::1", true, false },
-		{ "ff02::1", true, true },	   { "ff00::", true, true },
-		{ "::ffff:192.0.2.1", true, true }, { "::ffff:0.0.0.0", true, true },
-		{ "::2", false, false },	   { "::1:0:0", false, false },
-		{ "::fffe:192.0.2.1", false, false }, { "1::ffff:192.0.2.1", false, false },
-		{ "fe80::1", false, false },	   { "fd00::1", false, false },
+		{ "0.0.0.0", true, true },
+		{ "0.1.2.3", true, true },
+		{ "127.0.0.1", true, false },
+		{ "127.255.255.255", true, false },
+		{ "224.0.0.1", true, true },
+		{ "239.255.255.255", true, true },
+		{ "240.0.0.1", true, true },
+		{ "255.255.255.255", true, true },
+		{ "1.0.0.0", false, false },
+		{ "126.255.255.255", false, false },
+		{ "128.0.0.0", false, false },
+		{ "223.255.255.255", false, false },
+		{ "10.0.0.1", false, false },
+		{ "169.254.1.1", false, false },
+		{ "::", true, true },
+		{ "::1", true, false },
+		{ "ff02::1", true, true },
+		{ "ff00::", true, true },
+		{ "::ffff:192.0.2.1", true, true },
+		{ "::ffff:0.0.0.0", true, true },
+		{ "::2", false, false },
+		{ "::1:0:0", false, false },
+		{ "::fffe:192.0.2.1", false, false },
+		{ "1::ffff:192.0.2.1", false, false },
+		{ "fe80::1", false, false },
+		{ "fd00::1", false, false },
 	};
 
 	for (unsigned loopback = 0; loopback < 2; loopback++) {

@@ -5,7 +5,7 @@
 #include <criterion/criterion.h>
 
 #define SECOND 1000000000ull
-#define EPOCH 53125000u /* 1,700,000,000 s is its first second */
+#define EPOCH  53125000u /* 1,700,000,000 s is its first second */
 
 static struct sw_masters masters(size_t n)
 {
@@ -27,8 +27,8 @@ static void expect_window(struct sw_keyring *kr, uint32_t e)
 	for (size_t m = 0; m < SW_MAX_MASTERS; m++) {
 		for (int d = -20; d <= 20; d++) {
 			const sw_epoch at = { e + (uint32_t)d };
-			const bool want = m < kr->masters.n && d >= -SW_EPOCHS_BEHIND &&
-					  d <= SW_EPOCHS_AHEAD;
+			const bool want =
+				m < kr->masters.n && d >= -SW_EPOCHS_BEHIND && d <= SW_EPOCHS_AHEAD;
 
 			cr_assert_eq(sw_keyring_mac(kr, m, at) != NULL, want,
 				     "master %zu, epoch %u%+d", m, e, d);
@@ -92,8 +92,8 @@ Test(keyring, epochs_are_32_seconds)
 
 Test(keyring, the_window_moves_with_the_clock_and_survives_its_steps)
 {
-	static const int steps[] = { 0, 1, 1, 1, 5, 6, 7, 8, 9, 1000000, -1, -1, -3, -8, -9,
-				     -1000000, 2, 4, -6, 16, -16 };
+	static const int steps[] = { 0,	 1,  1,	 1,  5,	       6, 7, 8,	 9,  1000000, -1,
+				     -1, -3, -8, -9, -1000000, 2, 4, -6, 16, -16 };
 	const struct sw_masters m = masters(3);
 	struct sw_keyring kr;
 	uint32_t e = EPOCH;
@@ -141,15 +141,15 @@ Test(keyring, masters_macs_and_epochs_have_different_keys)
 	const struct sw_masters m = masters(2);
 	uint8_t key[5][SW_KEY_LEN];
 
-	cr_assert(sw_epoch_key_derive(key[0], m.key[0], SW_MAC_HMAC_SHA256, (sw_epoch){ 1 }) &&
-			  sw_epoch_key_derive(key[1], m.key[1], SW_MAC_HMAC_SHA256,
-					      (sw_epoch){ 1 }) &&
-			  sw_epoch_key_derive(key[2], m.key[0], SW_MAC_SIPHASH24,
-					      (sw_epoch){ 1 }) &&
-			  sw_epoch_key_derive(key[3], m.key[0], SW_MAC_HMAC_SHA256,
-					      (sw_epoch){ 2 }) &&
-			  sw_epoch_key_derive(key[4], m.key[0], SW_MAC_SIPHASH24, (sw_epoch){ 2 }),
-		  "HKDF");
+	cr_assert(
+		sw_epoch_key_derive(key[0], m.key[0], SW_MAC_HMAC_SHA256, (sw_epoch){ 1 }) &&
+			sw_epoch_key_derive(key[1], m.key[1], SW_MAC_HMAC_SHA256,
+					    (sw_epoch){ 1 }) &&
+			sw_epoch_key_derive(key[2], m.key[0], SW_MAC_SIPHASH24, (sw_epoch){ 1 }) &&
+			sw_epoch_key_derive(key[3], m.key[0], SW_MAC_HMAC_SHA256,
+					    (sw_epoch){ 2 }) &&
+			sw_epoch_key_derive(key[4], m.key[0], SW_MAC_SIPHASH24, (sw_epoch){ 2 }),
+		"HKDF");
 	for (size_t i = 0; i < 5; i++)
 		for (size_t j = 0; j < i; j++)
 			cr_assert_neq(memcmp(key[i], key[j], SW_KEY_LEN), 0, "%zu and %zu", i, j);

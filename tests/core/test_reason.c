@@ -9,7 +9,7 @@ Test(reason, out_of_range_is_a_question_mark)
 {
 	cr_assert_eq(strcmp(sw_why_name(SW_NWHY), "?"), 0, "%s", sw_why_name(SW_NWHY));
 	cr_assert_eq(strcmp(sw_why_text((enum sw_why)1000), "?"), 0, "1000");
-	cr_assert_eq(strcmp(sw_why_name((enum sw_why)-1), "?"), 0, "-1");
+	cr_assert_eq(strcmp(sw_why_name((enum sw_why) - 1), "?"), 0, "-1");
 }
 
 Test(reason, names_are_unique_and_plain)

@@ -26,13 +26,23 @@ static struct sw_synack synack_of(unsigned bits)
 /* What tcp_options_write() of Linux puts for the same offers: ts 1, sack 2, window scale 4. */
 static const char *const layouts[8] = {
 	"020405b4",
-	"020405b4" "0101080aa1a2a3a4b1b2b3b4",
-	"020405b4" "01010402",
-	"020405b4" "0402080aa1a2a3a4b1b2b3b4",
-	"020405b4" "01030307",
-	"020405b4" "0101080aa1a2a3a4b1b2b3b4" "01030307",
-	"020405b4" "01010402" "01030307",
-	"020405b4" "0402080aa1a2a3a4b1b2b3b4" "01030307",
+	"020405b4"
+	"0101080aa1a2a3a4b1b2b3b4",
+	"020405b4"
+	"01010402",
+	"020405b4"
+	"0402080aa1a2a3a4b1b2b3b4",
+	"020405b4"
+	"01030307",
+	"020405b4"
+	"0101080aa1a2a3a4b1b2b3b4"
+	"01030307",
+	"020405b4"
+	"01010402"
+	"01030307",
+	"020405b4"
+	"0402080aa1a2a3a4b1b2b3b4"
+	"01030307",
 };
 
 /* From an exact heap block: SW_REPLY_MAX must be enough. */
@@ -120,9 +130,11 @@ Test(reply, ip_headers)
 		const size_t n = reply(out, &syn, &sa);
 
 		cr_assert_eq(n, 14u + (v == 4 ? 20 : 40) + 40, "%zu bytes", n);
-		cr_assert_eq(memcmp(out + 14, v == 4 ? "\x45\0\0\x3c\0\0\x40\0\x3d\6" :
-						       "\x60\0\0\0\0\x28\6\x3d", v == 4 ? 10 : 8),
-			     0, "IPv%u header", v);
+		cr_assert_eq(
+			memcmp(out + 14,
+			       v == 4 ? "\x45\0\0\x3c\0\0\x40\0\x3d\6" : "\x60\0\0\0\0\x28\6\x3d",
+			       v == 4 ? 10 : 8),
+			0, "IPv%u header", v);
 	}
 }
 

@@ -33,7 +33,10 @@ static enum sw_why parse(struct sw_seg *seg, const struct frame *f)
 static bool good_frame(unsigned n, struct frame *out)
 {
 	static const uint8_t chains[][6] = {
-		{ SW_IP_HOPOPT }, { SW_IP_DSTOPT }, { SW_IP_ROUTING }, { SW_IP_FRAG },
+		{ SW_IP_HOPOPT },
+		{ SW_IP_DSTOPT },
+		{ SW_IP_ROUTING },
+		{ SW_IP_FRAG },
 		{ SW_IP_HOPOPT, SW_IP_DSTOPT, SW_IP_ROUTING, SW_IP_FRAG, SW_IP_DSTOPT },
 		{ SW_IP_HOPOPT, SW_IP_DSTOPT, SW_IP_DSTOPT, SW_IP_DSTOPT, SW_IP_DSTOPT,
 		  SW_IP_DSTOPT },
@@ -289,9 +292,9 @@ Test(wire, tcp_data_offset)
 
 			f.b[f.l4 + 12] = (uint8_t)(doff << 4);
 			expect(&f,
-			       doff < 5 ? SW_WHY_BAD_DOFF :
-			       doff > right ? SW_WHY_SHORT :
-					      SW_WIRE_OK,
+			       doff < 5	      ? SW_WHY_BAD_DOFF
+			       : doff > right ? SW_WHY_SHORT
+					      : SW_WIRE_OK,
 			       "data offset");
 		}
 	}

@@ -20,8 +20,8 @@ enum {
 	HOW_CHECKED = 0x02,
 	HOW_PARTIAL = 0x04,
 	HOW_TAGGED = 0x08, /* an 802.1Q tag beside the data */
-	HOW_CUT = 0x10,    /* the frame was longer */
-	HOW_BIG = 0x20,    /* it was longer than any IP length */
+	HOW_CUT = 0x10,	   /* the frame was longer */
+	HOW_BIG = 0x20,	   /* it was longer than any IP length */
 	HOW_LOOPBACK = 0x40,
 	HOW_BARE = 0x80, /* a policy without options */
 };
@@ -41,8 +41,9 @@ static void must(bool fact)
 static void start(void)
 {
 	struct sw_masters masters = { .n = 1 };
-	struct sw_policy p = { .nguard = 2, .mss4 = 1460, .mss6 = 1440, .window = 65535,
-			       .wscale = 7, .ttl = 64 };
+	struct sw_policy p = {
+		.nguard = 2, .mss4 = 1460, .mss6 = 1440, .window = 65535, .wscale = 7, .ttl = 64
+	};
 
 	for (size_t i = 0; i < SW_KEY_LEN; i++)
 		masters.key[0][i] = (uint8_t)i;
@@ -66,8 +67,8 @@ static void fix_ip4(uint8_t *b, size_t len)
 {
 	size_t at = 12;
 
-	while (at + 2 <= len && ((b[at] == 0x81 && b[at + 1] == 0x00) ||
-				 (b[at] == 0x88 && b[at + 1] == 0xa8)))
+	while (at + 2 <= len &&
+	       ((b[at] == 0x81 && b[at + 1] == 0x00) || (b[at] == 0x88 && b[at + 1] == 0xa8)))
 		at += 4;
 	at += 2;
 	if (at + 20 <= len && b[at] >> 4 == 4 && at + (b[at] & 15u) * 4 <= len &&
