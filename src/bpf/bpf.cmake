@@ -24,5 +24,6 @@ function(synward_bpf_program name)
 endfunction()
 
 synward_bpf_program(steer)
+synward_bpf_program(answer)
 # Generated code is not held to our warnings.
 target_include_directories(synward_bpf SYSTEM INTERFACE ${bpf_gen})

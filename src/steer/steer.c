@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "steer/steer.h"
 #include "bpf/abi.h"
+#include "steer/bpfutil.h"
 #include "steer/claim.h"
 #include "steer/link.h"
 #include "steer/pair.h"
 
-#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -23,8 +23,6 @@
 #define TC_PRIORITY 0x5359
 #define TC_HANDLES 16
 
-_Static_assert(SW_BPF_MAX_GUARDS == SW_MAX_GUARDS, "every guard fits the map");
-
 /* One program on one interface. */
 struct hook {
 	int link_fd; /* TCX, or -1 */
@@ -39,7 +37,6 @@ struct sw_steer {
 	struct hook guard, pair_in;
 	int claim[SW_MAX_GUARDS]; /* owned sockets, or -1 */
 	size_t nclaim;
-	int ncpu;
 	bool clsact;
 };
 
@@ -49,36 +46,6 @@ static sw_mono mono_now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (sw_mono){ (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec };
-}
-
-static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
-{
-	(void)level;
-	(void)fmt;
-	(void)ap;
-	return 0;
-}
-
-static int explain_bpf(int rc, const char *what, char *err, size_t errlen)
-{
-	switch (rc) {
-	case -EPERM:
-	case -EACCES:
-		snprintf(err, errlen, "cannot %s: %s; needs CAP_BPF and CAP_NET_ADMIN", what,
-			 strerror(-rc));
-		return -EPERM;
-	case -EINVAL:
-	case -EOPNOTSUPP:
-	case -ENOSYS:
-		snprintf(err, errlen,
-			 "cannot %s: %s; the kernel must be 5.10 or newer with CONFIG_BPF_SYSCALL "
-			 "and CONFIG_NET_CLS_BPF or, from 6.6, CONFIG_NET_XGRESS",
-			 what, strerror(-rc));
-		return -ENOTSUP;
-	default:
-		snprintf(err, errlen, "cannot %s: %s", what, strerror(-rc));
-		return rc;
-	}
 }
 
 static int attach_tcx(struct hook *h, int prog_fd, unsigned ifindex)
@@ -195,25 +162,6 @@ static int attach(struct sw_steer *st, struct hook *h, int prog_fd, unsigned ifi
 	return rc;
 }
 
-static int fill_guards(struct sw_steer *st, const struct sw_steer_config *cf)
-{
-	const int fd = bpf_map__fd(st->bpf->maps.guards);
-
-	for (size_t i = 0; i < cf->nguard; i++) {
-		const struct sw_guard *g = &cf->guard[i];
-		struct sw_bpf_guard key = { .family = (__u8)g->family,
-					    .any = g->any,
-					    .port = htons(g->port) };
-		const __u32 index = (__u32)i;
-
-		if (!g->any)
-			memcpy(key.addr, g->addr.b, sizeof(key.addr));
-		if (bpf_map_update_elem(fd, &key, &index, BPF_ANY))
-			return -errno;
-	}
-	return 0;
-}
-
 static int load(struct sw_steer *st, const struct sw_steer_config *cf, char *err, size_t errlen)
 {
 	__u32 mark;
@@ -223,26 +171,24 @@ static int load(struct sw_steer *st, const struct sw_steer_config *cf, char *err
 		return -errno;
 	st->bpf = sw_steer_bpf__open();
 	if (!st->bpf)
-		return explain_bpf(-errno, "open the BPF programs", err, errlen);
+		return sw_bpf_explain(-errno, "open the BPF programs", err, errlen);
 	st->bpf->rodata->guard_ifindex = cf->ifindex;
 	st->bpf->rodata->pair_ifindex = st->pair.ifindex;
 	st->bpf->rodata->inject_mark = mark | 1;
-	for (size_t i = 0; i < cf->nguard; i++)
-		if (cf->guard[i].any)
-			st->bpf->rodata->have_any = 1;
+	st->bpf->rodata->have_any = sw_bpf_have_any(cf->guard, cf->nguard);
 	rc = sw_steer_bpf__load(st->bpf);
 	if (rc)
-		return explain_bpf(rc, "load the BPF programs", err, errlen);
-	rc = fill_guards(st, cf);
+		return sw_bpf_explain(rc, "load the BPF programs", err, errlen);
+	rc = sw_bpf_fill_guards(bpf_map__fd(st->bpf->maps.guards), cf->guard, cf->nguard);
 	if (rc)
-		return explain_bpf(rc, "fill the BPF map of guards", err, errlen);
+		return sw_bpf_explain(rc, "fill the BPF map of guards", err, errlen);
 	return 0;
 }
 
 int sw_steer_open(struct sw_steer **out, const struct sw_steer_config *cf, char *err,
 		  size_t errlen)
 {
-	libbpf_print_fn_t print = libbpf_set_print(quiet);
+	libbpf_print_fn_t print = sw_bpf_quiet();
 	struct sw_steer *st = calloc(1, sizeof(*st));
 	int rc = -ENOMEM;
 
@@ -260,13 +206,12 @@ int sw_steer_open(struct sw_steer **out, const struct sw_steer_config *cf, char 
 	rc = load(st, cf, err, errlen);
 	if (rc)
 		goto close_all;
-	st->ncpu = libbpf_num_possible_cpus();
 	/* The way back before the way in. */
 	rc = attach(st, &st->pair_in, bpf_program__fd(st->bpf->progs.sw_inject), st->pair.ifindex);
 	if (!rc)
 		rc = attach(st, &st->guard, bpf_program__fd(st->bpf->progs.sw_steer), cf->ifindex);
 	if (rc) {
-		rc = explain_bpf(rc, "attach BPF to the interface", err, errlen);
+		rc = sw_bpf_explain(rc, "attach BPF to the interface", err, errlen);
 		goto close_all;
 	}
 	*out = st;
@@ -311,17 +256,7 @@ void sw_steer_renew(struct sw_steer *st, sw_mono now)
 
 void sw_steer_count(const struct sw_steer *st, uint64_t why[SW_NWHY])
 {
-	const int fd = bpf_map__fd(st->bpf->maps.counters);
-	__u64 *cpu;
-
-	if (st->ncpu <= 0)
-		return;
-	cpu = calloc((size_t)st->ncpu, sizeof(*cpu));
-	for (__u32 i = 0; cpu && i < SW_NWHY; i++)
-		if (!bpf_map_lookup_elem(fd, &i, cpu))
-			for (int c = 0; c < st->ncpu; c++)
-				why[i] += cpu[c];
-	free(cpu);
+	sw_bpf_count(bpf_map__fd(st->bpf->maps.counters), why);
 }
 
 const char *sw_steer_mode(const struct sw_steer *st)

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * The front end's decisions at XDP: SYNs are answered in place, segments that no socket knows and
+ * no cookie proves are refused, everything else goes on to the kernel, where TC steers it.
+ * core/decide.c is the reference; tests compare the two byte for byte.
+ */
+#include "bpf/cookie.h"
+
+#define AF_INET_ 2
+#define AF_INET6_ 10
+#define ST_TIME_WAIT 6
+#define ST_LISTEN 10
+
+const volatile __u8 have_any;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SW_BPF_MAX_GUARDS);
+	__type(key, struct sw_bpf_guard);
+	__type(value, __u32);
+} guards SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SW_NWHY);
+	__type(key, __u32);
+	__type(value, __u64);
+} counters SEC(".maps");
+
+/* Connections proven a moment ago: their next segments prove nothing, and their sockets may still
+ * be on the way.  Only proof makes an entry, so nobody can fill it without real handshakes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, SW_BPF_RECENT);
+	__type(key, struct sw_bpf_flow);
+	__type(value, __u64); /* CLOCK_MONOTONIC when it was proven */
+} recent SEC(".maps");
+
+#define RECENT_NS 2000000000ull
+
+struct scratch {
+	struct packet p;
+	struct macwork x;
+	__u32 tcp[10]; /* the reply's TCP header, zero behind its length */
+	struct sw_bpf_flow flow;
+	struct bpf_fib_lookup fib;
+	struct bpf_sock_tuple tuple;
+	__u64 refuse_last, refuse_credit;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratch SEC(".maps");
+
+static __always_inline int drop(__u32 why)
+{
+	__u64 *n = bpf_map_lookup_elem(&counters, &why);
+
+	if (n)
+		*n += 1;
+	return XDP_DROP;
+}
+
+static __always_inline int pass(__u32 why)
+{
+	drop(why);
+	return XDP_PASS;
+}
+
+static __always_inline bool is_local(struct xdp_md *ctx, struct scratch *x)
+{
+	struct bpf_fib_lookup *fib = &x->fib;
+	const struct packet *p = &x->p;
+	long rc;
+
+	__builtin_memset(fib, 0, sizeof(*fib));
+	fib->ifindex = ctx->ingress_ifindex;
+	fib->l4_protocol = IPPROTO_TCP;
+	if (p->family == 4) {
+		fib->family = AF_INET_;
+		__builtin_memcpy(&fib->ipv4_src, p->src, 4);
+		__builtin_memcpy(&fib->ipv4_dst, p->dst, 4);
+	} else {
+		fib->family = AF_INET6_;
+		__builtin_memcpy(fib->ipv6_src, p->src, 16);
+		__builtin_memcpy(fib->ipv6_dst, p->dst, 16);
+	}
+	rc = bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
+	return rc != BPF_FIB_LKUP_RET_SUCCESS && rc != BPF_FIB_LKUP_RET_NO_NEIGH &&
+	       rc != BPF_FIB_LKUP_RET_FRAG_NEEDED && rc != BPF_FIB_LKUP_RET_UNREACHABLE &&
+	       rc != BPF_FIB_LKUP_RET_PROHIBIT && rc != BPF_FIB_LKUP_RET_BLACKHOLE;
+}
+
+static __always_inline bool is_guarded(struct xdp_md *ctx, struct scratch *x)
+{
+	const struct packet *p = &x->p;
+	struct sw_bpf_guard key = { .family = p->family, .port = p->dport };
+
+	__builtin_memcpy(key.addr, p->dst, 16);
+	if (bpf_map_lookup_elem(&guards, &key))
+		return true;
+	if (!have_any)
+		return false;
+	__builtin_memset(key.addr, 0, sizeof(key.addr));
+	key.any = 1;
+	if (!bpf_map_lookup_elem(&guards, &key))
+		return false;
+	if (p->family == 4 ? p->dst[0] >= 224 : p->dst[0] == 0xff)
+		return false;
+	return is_local(ctx, x);
+}
+
+/* core/decide.c, is_martian4() and is_martian6(). */
+static __always_inline bool is_martian(const struct packet *p, bool loopback)
+{
+	const __u32 *w = (const __u32 *)p->src;
+
+	if (p->family == 4)
+		return p->src[0] == 0 || p->src[0] >= 224 || (p->src[0] == 127 && !loopback);
+	if (p->src[0] == 0xff)
+		return true;
+	if (w[0] | w[1])
+		return false;
+	if (w[2] == bpf_htonl(0xffff))
+		return true;
+	return w[2] == 0 && (w[3] == 0 || (w[3] == bpf_htonl(1) && !loopback));
+}
+
+static __always_inline bool is_land(const struct packet *p)
+{
+	const __u64 *s = (const __u64 *)p->src, *d = (const __u64 *)p->dst;
+
+	return p->sport == p->dport && s[0] == d[0] && s[1] == d[1];
+}
+
+/* @return the state of the socket, 0 for none. */
+static __always_inline __u32 socket_state(struct xdp_md *ctx, struct scratch *x)
+{
+	struct bpf_sock_tuple *tuple = &x->tuple;
+	const struct packet *p = &x->p;
+	struct bpf_sock *sk;
+	__u32 state;
+
+	if (p->family == 4) {
+		__builtin_memcpy(&tuple->ipv4.saddr, p->src, 4);
+		__builtin_memcpy(&tuple->ipv4.daddr, p->dst, 4);
+		tuple->ipv4.sport = p->sport;
+		tuple->ipv4.dport = p->dport;
+		sk = bpf_skc_lookup_tcp(ctx, tuple, sizeof(tuple->ipv4), BPF_F_CURRENT_NETNS, 0);
+	} else {
+		__builtin_memcpy(tuple->ipv6.saddr, p->src, 16);
+		__builtin_memcpy(tuple->ipv6.daddr, p->dst, 16);
+		tuple->ipv6.sport = p->sport;
+		tuple->ipv6.dport = p->dport;
+		sk = bpf_skc_lookup_tcp(ctx, tuple, sizeof(tuple->ipv6), BPF_F_CURRENT_NETNS, 0);
+	}
+	if (!sk)
+		return 0;
+	state = sk->state;
+	bpf_sk_release(sk);
+	return state;
+}
+
+static __always_inline __u64 pseudo_sum(const struct packet *p, __u32 len)
+{
+	const __u32 *s = (const __u32 *)p->src, *d = (const __u32 *)p->dst;
+	__u64 sum = bpf_htons((__u16)len);
+
+	sum += bpf_htons(IPPROTO_TCP);
+	for (int i = 0; i < 4; i++)
+		sum += (__u64)s[i] + d[i]; /* IPv4: the rest is zero */
+	return sum;
+}
+
+/*
+ * The checksum of a SYN.  Local and veth traffic carries the pseudo header's sum only, and XDP
+ * cannot tell which frames do: both are right.  A payload is left unchecked: it is not used.
+ */
+static __always_inline bool csum_ok(struct xdp_md *ctx, const struct packet *p)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	const struct tcp *tcp = at(data, end, p->l4_off, sizeof(*tcp));
+	const __u32 *w = (const __u32 *)tcp, *o = (const __u32 *)p->opt;
+	__u64 sum = pseudo_sum(p, p->l4_len);
+
+	if (!tcp)
+		return false;
+	if (tcp->check == fold(sum) || p->l4_len != sizeof(*tcp) + p->opt_len)
+		return true;
+	for (int i = 0; i < 5; i++)
+		sum += w[i];
+	for (int i = 0; i < 10; i++)
+		sum += o[i];
+	return fold(sum) == 0xffff;
+}
+
+static __always_inline __u32 put_options(__u32 *o, const struct packet *p,
+					 const struct sw_bpf_settings *s, const struct terms *t,
+					 __u32 tsval)
+{
+	__u32 n = 1;
+
+	o[0] = bpf_htonl(0x02040000 | (p->family == 4 ? s->mss4 : s->mss6));
+	if (t->ts) {
+		o[1] = bpf_htonl(t->sack ? 0x0402080a : 0x0101080a);
+		o[2] = bpf_htonl(tsval);
+		o[3] = p->tsval;
+		n = 4;
+	} else if (t->sack) {
+		o[1] = bpf_htonl(0x01010402);
+		n = 2;
+	}
+	if (t->wscale_ok) {
+		const __u32 opt = bpf_htonl(0x01030300 | s->wscale);
+
+		if (n == 4)
+			o[4] = opt;
+		else if (n == 2)
+			o[2] = opt;
+		else
+			o[1] = opt;
+		n++;
+	}
+	return n;
+}
+
+/* core/reply.c.  @return the length of the TCP header. */
+static __always_inline __u32 build_tcp(struct scratch *x, const struct sw_bpf_settings *s,
+				       const struct terms *t, __u32 isn, __u32 tsval)
+{
+	const struct packet *p = &x->p;
+	__u32 len;
+	__u64 sum;
+
+	for (int i = 0; i < 10; i++)
+		x->tcp[i] = 0;
+	len = 20 + 4 * put_options(x->tcp + 5, p, s, t, tsval);
+	x->tcp[0] = (__u32)p->dport | (__u32)p->sport << 16;
+	x->tcp[1] = bpf_htonl(isn);
+	x->tcp[2] = bpf_htonl(bpf_ntohl(p->seq) + 1);
+	x->tcp[3] = bpf_htonl(len / 4 << 28 |
+			      (__u32)(TCP_SYN | TCP_ACK | (t->ecn ? TCP_ECE : 0)) << 16 |
+			      s->window);
+	sum = pseudo_sum(p, len);
+	for (int i = 0; i < 10; i++)
+		sum += x->tcp[i];
+	x->tcp[4] = (__u16)~fold(sum);
+	return len;
+}
+
+static __always_inline bool put_ip4(const struct packet *p, void *data, void *end, __u8 ttl,
+				    __u32 tcp_len)
+{
+	__u32 *w = at(data, end, p->l3_off, 20);
+	__u64 sum = 0;
+
+	if (!w)
+		return false;
+	w[0] = bpf_htonl(0x45000000 | (20 + tcp_len));
+	w[1] = bpf_htonl(0x4000);
+	w[2] = bpf_htonl((__u32)ttl << 24 | IPPROTO_TCP << 16);
+	__builtin_memcpy(&w[3], p->dst, 4);
+	__builtin_memcpy(&w[4], p->src, 4);
+	for (int i = 0; i < 5; i++)
+		sum += w[i];
+	((__u16 *)w)[5] = (__u16)~fold(sum);
+	return true;
+}
+
+static __always_inline bool put_ip6(const struct packet *p, void *data, void *end, __u8 ttl,
+				    __u32 tcp_len)
+{
+	struct ip6 *ip = at(data, end, p->l3_off, 40);
+
+	if (!ip)
+		return false;
+	*(__u32 *)ip = bpf_htonl(0x60000000);
+	ip->len = bpf_htons((__u16)tcp_len);
+	ip->next = IPPROTO_TCP;
+	ip->hops = ttl;
+	__builtin_memcpy(ip->src, p->dst, 16);
+	__builtin_memcpy(ip->dst, p->src, 16);
+	return true;
+}
+
+static __always_inline bool put_frame(struct xdp_md *ctx, const struct scratch *x, __u8 ttl,
+				      __u32 tcp_len)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	const struct packet *p = &x->p;
+	const __u32 ip_len = p->family == 4 ? 20 : 40;
+	__u16 *mac = at(data, end, 0, 12);
+
+	if (!mac)
+		return false;
+	for (int i = 0; i < 3; i++) {
+		const __u16 m = mac[i];
+
+		mac[i] = mac[i + 3];
+		mac[i + 3] = m;
+	}
+	if (!(p->family == 4 ? put_ip4(p, data, end, ttl, tcp_len) :
+			       put_ip6(p, data, end, ttl, tcp_len)))
+		return false;
+	for (__u32 i = 0; i < 10; i++) {
+		__u32 *w;
+
+		if (i * 4 >= tcp_len)
+			break;
+		w = at(data, end, p->l3_off + ip_len + i * 4, 4);
+		if (!w)
+			return false;
+		*w = x->tcp[i];
+	}
+	return true;
+}
+
+static __always_inline int answer(struct xdp_md *ctx, struct scratch *x,
+				  const struct sw_bpf_settings *s)
+{
+	struct packet *p = &x->p;
+	const __u32 ip_len = p->family == 4 ? 20 : 40;
+	const __u32 epoch = (__u32)(wall_ns(s) / EPOCH_NS);
+	struct terms t;
+	__u32 form, data, isn, tsval, tcp_len;
+
+	if (!csum_ok(ctx, p))
+		return drop(SW_WHY_BAD_TCP_CHECKSUM);
+	if (!round_terms(p, s, &t))
+		return drop(SW_WHY_MSS_SMALL);
+	form = t.ts ? FORM_WIDE : FORM_NARROW;
+	data = data_bits(&t, epoch);
+	begin_message(&x->x, p, p->seq);
+	if (!make_tag(&x->x, form << 4 | p->family, data, epoch, 0))
+		return drop(SW_WHY_NO_KEY);
+	isn = isn_of(form, x->x.tag, data);
+	tsval = tsval_of(form, x->x.tag, data);
+	tcp_len = build_tcp(x, s, &t, isn, tsval);
+	if (bpf_xdp_adjust_tail(ctx, (int)(p->l3_off + ip_len + tcp_len) - (int)p->len) ||
+	    !put_frame(ctx, x, s->ttl, tcp_len))
+		return drop(SW_WHY_SEND_FAILED);
+	drop(SW_WHY_SYN_ANSWERED);
+	return XDP_TX;
+}
+
+static __always_inline void flow_of(const struct packet *p, struct sw_bpf_flow *f)
+{
+	__builtin_memcpy(f->src, p->src, 16);
+	__builtin_memcpy(f->dst, p->dst, 16);
+	f->sport = p->sport;
+	f->dport = p->dport;
+	f->family = p->family;
+}
+
+static __always_inline bool is_recent(const struct scratch *x)
+{
+	const __u64 *since = bpf_map_lookup_elem(&recent, &x->flow);
+
+	return since && bpf_ktime_get_ns() - *since < RECENT_NS;
+}
+
+/* core/budget.c, one bucket a CPU. */
+static __always_inline bool may_pass(struct scratch *x, __u32 rate)
+{
+	const __u64 now = bpf_ktime_get_ns();
+	__u64 cost;
+
+	if (!rate)
+		return false;
+	cost = 1000000000ull / rate;
+	x->refuse_credit += now - x->refuse_last;
+	x->refuse_last = now;
+	if (x->refuse_credit > 1000000000ull)
+		x->refuse_credit = 1000000000ull;
+	if (x->refuse_credit < cost)
+		return false;
+	x->refuse_credit -= cost;
+	return true;
+}
+
+static __always_inline int judge(struct scratch *x, const struct sw_bpf_settings *s)
+{
+	struct proof proof;
+	const enum sw_why why = check_cookie(&x->x, &x->p, s, &proof);
+
+	flow_of(&x->p, &x->flow);
+	if (why == SW_WHY_ACK_PROVEN) {
+		const __u64 now = bpf_ktime_get_ns();
+
+		bpf_map_update_elem(&recent, &x->flow, &now, BPF_ANY);
+		return XDP_PASS; /* counted by who admits it */
+	}
+	if (is_recent(x))
+		return pass(SW_WHY_AFTER_HANDOFF);
+	return may_pass(x, s->refuse_rate) ? XDP_PASS : drop(why);
+}
+
+/* A guarded segment without a socket of its own.  core/decide.c, sw_decide(). */
+static __always_inline int decide(struct xdp_md *ctx, struct scratch *x,
+				  const struct sw_bpf_settings *s)
+{
+	struct packet *p = &x->p;
+
+	if (is_martian(p, s->loopback))
+		return drop(SW_WHY_MARTIAN);
+	if (is_land(p))
+		return drop(SW_WHY_LAND);
+	if (p->sport == 0)
+		return drop(SW_WHY_PORT_ZERO);
+	if (p->flags & TCP_SYN) {
+		if (p->flags & (TCP_FIN | TCP_RST))
+			return drop(SW_WHY_BAD_FLAGS);
+		if (p->flags & TCP_ACK)
+			return drop(SW_WHY_SYN_ACK);
+		return answer(ctx, x, s);
+	}
+	if (p->flags & TCP_RST) {
+		flow_of(p, &x->flow);
+		return is_recent(x) ? pass(SW_WHY_AFTER_HANDOFF) : drop(SW_WHY_RST);
+	}
+	if (!(p->flags & TCP_ACK))
+		return drop(SW_WHY_NO_ACK);
+	return judge(x, s);
+}
+
+SEC("xdp.frags")
+int sw_answer(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	const struct sw_bpf_settings *s;
+	const __u32 zero = 0;
+	struct scratch *x;
+	const __be16 *type;
+	enum sw_why why;
+	__u32 state;
+
+	x = bpf_map_lookup_elem(&scratch, &zero);
+	s = bpf_map_lookup_elem(&settings, &zero);
+	type = at(data, end, 12, 2);
+	if (!x || !s || !type)
+		return XDP_PASS;
+	__builtin_memset(&x->p, 0, sizeof(x->p));
+	x->p.len = (__u32)bpf_xdp_get_buff_len(ctx);
+	x->p.l3_off = ETH_HLEN;
+	/* What is malformed below the ports, or a fragment, is the kernel's and TC's. */
+	if (read_ip(&x->p, data, end, *type) != SW_WHY_SYN_ANSWERED || !is_guarded(ctx, x))
+		return XDP_PASS;
+	state = socket_state(ctx, x);
+	if (state && state != ST_LISTEN &&
+	    (state != ST_TIME_WAIT || s->transparent || !(x->p.flags & TCP_SYN)))
+		return XDP_PASS;
+	if (!state && s->transparent)
+		return XDP_PASS; /* nobody listens: the kernel says so */
+	why = copy_options(&x->p, data, end);
+	if (why != SW_WHY_SYN_ANSWERED)
+		return drop(why);
+	read_options(&x->p);
+	return decide(ctx, x, s);
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

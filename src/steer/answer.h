@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The BPF answerer: SYNs are answered and segments without proof refused at XDP, before the kernel
+ * makes anything of them.  docs/architecture.md, "The BPF answerer".
+ */
+#ifndef SW_STEER_ANSWER_H
+#define SW_STEER_ANSWER_H
+
+#include "core/decide.h"
+
+struct sw_answer;
+
+struct sw_answer_config {
+	const struct sw_policy *policy;   /* copied; its guards too */
+	const struct sw_masters *masters; /* copied */
+	enum sw_mac_alg alg;
+	bool transparent; /* the kernel's listener gets the connections */
+};
+
+/** How an XDP program sits on its interface. */
+enum sw_xdp_mode { SW_XDP_NATIVE, SW_XDP_GENERIC };
+
+/**
+ * Load the program and give it its keys and settings.  Not attached yet.
+ *
+ * @return 0 or -errno with a line in @err: -EPERM (capability), -ENOTSUP (kernel feature).
+ */
+SW_MUST int sw_answer_open(struct sw_answer **out, const struct sw_answer_config *cf, sw_wall wall,
+			   sw_mono mono, char *err, size_t errlen);
+/** Detach and unload, wipe the keys.  NULL is allowed. */
+void sw_answer_close(struct sw_answer *a);
+
+/**
+ * Attach to an interface: native mode, or generic mode where the driver cannot.  The link ends
+ * with the process.
+ *
+ * @return 0; -EBUSY when an XDP program is there already, which stays and is named in @err; or
+ *         another -errno.
+ */
+SW_MUST int sw_answer_attach(struct sw_answer *a, unsigned ifindex, char *err, size_t errlen);
+/** @return how it is attached. */
+enum sw_xdp_mode sw_answer_mode(const struct sw_answer *a);
+
+/**
+ * Correct the program's clock, and bring the keys of the epochs now-1 .. now+2 into place.  Call
+ * every second: the keys are there a minute before they are needed, so a stall does no harm.
+ *
+ * @return 0 or -errno of the first map that could not be written.
+ */
+SW_MUST int sw_answer_tick(struct sw_answer *a, sw_wall wall, sw_mono mono);
+
+/** Add the program's counters to @why. */
+void sw_answer_count(const struct sw_answer *a, uint64_t why[SW_NWHY]);
+
+/** @return the program, for BPF_PROG_TEST_RUN.  Borrowed. */
+int sw_answer_prog_fd(const struct sw_answer *a);
+
+#endif

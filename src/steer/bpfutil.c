@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#include "steer/bpfutil.h"
+#include "bpf/abi.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(SW_BPF_MAX_GUARDS == SW_MAX_GUARDS, "every guard fits the map");
+
+static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	(void)level;
+	(void)fmt;
+	(void)ap;
+	return 0;
+}
+
+libbpf_print_fn_t sw_bpf_quiet(void)
+{
+	return libbpf_set_print(quiet);
+}
+
+int sw_bpf_explain(int rc, const char *what, char *err, size_t errlen)
+{
+	switch (rc) {
+	case -EPERM:
+	case -EACCES:
+		snprintf(err, errlen, "cannot %s: %s; needs CAP_BPF and CAP_NET_ADMIN", what,
+			 strerror(-rc));
+		return -EPERM;
+	case -EINVAL:
+	case -EOPNOTSUPP:
+	case -ENOSYS:
+		snprintf(err, errlen,
+			 "cannot %s: %s; the kernel must be 5.10 or newer with CONFIG_BPF_SYSCALL "
+			 "and CONFIG_NET_CLS_BPF or, from 6.6, CONFIG_NET_XGRESS",
+			 what, strerror(-rc));
+		return -ENOTSUP;
+	default:
+		snprintf(err, errlen, "cannot %s: %s", what, strerror(-rc));
+		return rc;
+	}
+}
+
+bool sw_bpf_have_any(const struct sw_guard *guard, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (guard[i].any)
+			return true;
+	return false;
+}
+
+int sw_bpf_fill_guards(int map_fd, const struct sw_guard *guard, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct sw_guard *g = &guard[i];
+		struct sw_bpf_guard key = { .family = (__u8)g->family,
+					    .any = g->any,
+					    .port = htons(g->port) };
+		const __u32 index = (__u32)i;
+
+		if (!g->any)
+			memcpy(key.addr, g->addr.b, sizeof(key.addr));
+		if (bpf_map_update_elem(map_fd, &key, &index, BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
+void sw_bpf_count(int map_fd, uint64_t why[SW_NWHY])
+{
+	const int ncpu = libbpf_num_possible_cpus();
+	__u64 *cpu = ncpu > 0 ? calloc((size_t)ncpu, sizeof(*cpu)) : NULL;
+
+	for (__u32 i = 0; cpu && i < SW_NWHY; i++)
+		if (!bpf_map_lookup_elem(map_fd, &i, cpu))
+			for (int c = 0; c < ncpu; c++)
+				why[i] += cpu[c];
+	free(cpu);
+}

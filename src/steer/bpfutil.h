@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* What the loaders of the BPF programs have in common. */
+#ifndef SW_STEER_BPFUTIL_H
+#define SW_STEER_BPFUTIL_H
+
+#include "core/decide.h"
+
+#include <bpf/libbpf.h>
+
+/** Silence libbpf.  @return the print function to restore with libbpf_set_print(). */
+libbpf_print_fn_t sw_bpf_quiet(void);
+
+/**
+ * Say what failed and what to do.
+ *
+ * @param rc  -errno.
+ * @return @rc, with what stands for a missing capability as -EPERM and for a missing kernel
+ *         feature as -ENOTSUP.
+ */
+SW_MUST int sw_bpf_explain(int rc, const char *what, char *err, size_t errlen);
+
+/** @return whether a guard is for every address of its family. */
+SW_MUST bool sw_bpf_have_any(const struct sw_guard *guard, size_t n);
+
+/** Write the guards into a map.  @return 0 or -errno. */
+SW_MUST int sw_bpf_fill_guards(int map_fd, const struct sw_guard *guard, size_t n);
+
+/** Add a per-CPU array of counters, summed over the CPUs. */
+void sw_bpf_count(int map_fd, uint64_t why[SW_NWHY]);
+
+#endif
