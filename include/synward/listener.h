@@ -30,6 +30,13 @@ struct synward_listener;
 /** Which MAC seals the cookies. */
 enum synward_mac { SYNWARD_MAC_HMAC_SHA256, SYNWARD_MAC_SIPHASH_2_4 };
 
+/** Who answers SYNs. */
+enum synward_offload {
+	SYNWARD_OFFLOAD_NONE, /**< The packet threads. */
+	SYNWARD_OFFLOAD_XDP,  /**< A BPF program at XDP, ten times faster; the threads see only ACKs
+				   with proof.  Linux >= 5.18. */
+};
+
 /** What to guard and how.  Zero every field that is not set: zero means the default. */
 struct synward_config {
 	const char *interface;     /**< Where the SYNs come in, "eth0".  Required. */
@@ -44,6 +51,10 @@ struct synward_config {
 				    reset.  Default 1000, SYNWARD_REFUSE_NONE for none. */
 	int qdisc_bypass;      /**< Send past the queueing discipline: faster, but tcpdump on this
 				    host does not see the SYN-ACKs. */
+	enum synward_offload offload;
+	int transparent;       /**< The kernel's own listening sockets get the connections, and
+				    accept() in any program returns them; the callback is never
+				    called.  Everything is done in BPF.  Linux >= 6.9. */
 	char *error;           /**< Out: one line that says what failed and what to do.  May be
 				    NULL. */
 	size_t error_size;     /**< Bytes at error; 256 are enough. */
@@ -114,6 +125,8 @@ struct synward_stats {
 	uint64_t passed;     /**< frames given back to the kernel */
 	uint64_t dropped;    /**< frames refused and dropped */
 	uint64_t ring_lost;  /**< frames the receive rings had no room for */
+	uint64_t xdp_answered; /**< SYNs answered at XDP, part of synacks */
+	uint64_t xdp_dropped;  /**< frames refused at XDP, part of dropped */
 	uint64_t queued;     /**< connections waiting for the callback now */
 	uint64_t reason[SYNWARD_MAX_REASONS]; /**< by reason, see synward_reason_name() */
 };

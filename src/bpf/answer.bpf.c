@@ -5,27 +5,7 @@
  * core/decide.c is the reference; tests compare the two byte for byte.
  */
 #include "bpf/cookie.h"
-
-#define AF_INET_ 2
-#define AF_INET6_ 10
-#define ST_TIME_WAIT 6
-#define ST_LISTEN 10
-
-const volatile __u8 have_any;
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, SW_BPF_MAX_GUARDS);
-	__type(key, struct sw_bpf_guard);
-	__type(value, __u32);
-} guards SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, SW_NWHY);
-	__type(key, __u32);
-	__type(value, __u64);
-} counters SEC(".maps");
+#include "bpf/guards.h"
 
 /* Connections proven a moment ago: their next segments prove nothing, and their sockets may still
  * be on the way.  Only proof makes an entry, so nobody can fill it without real handshakes. */
@@ -57,60 +37,14 @@ struct {
 
 static __always_inline int drop(__u32 why)
 {
-	__u64 *n = bpf_map_lookup_elem(&counters, &why);
-
-	if (n)
-		*n += 1;
+	count(why);
 	return XDP_DROP;
 }
 
 static __always_inline int pass(__u32 why)
 {
-	drop(why);
+	count(why);
 	return XDP_PASS;
-}
-
-static __always_inline bool is_local(struct xdp_md *ctx, struct scratch *x)
-{
-	struct bpf_fib_lookup *fib = &x->fib;
-	const struct packet *p = &x->p;
-	long rc;
-
-	__builtin_memset(fib, 0, sizeof(*fib));
-	fib->ifindex = ctx->ingress_ifindex;
-	fib->l4_protocol = IPPROTO_TCP;
-	if (p->family == 4) {
-		fib->family = AF_INET_;
-		__builtin_memcpy(&fib->ipv4_src, p->src, 4);
-		__builtin_memcpy(&fib->ipv4_dst, p->dst, 4);
-	} else {
-		fib->family = AF_INET6_;
-		__builtin_memcpy(fib->ipv6_src, p->src, 16);
-		__builtin_memcpy(fib->ipv6_dst, p->dst, 16);
-	}
-	rc = bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
-	return rc != BPF_FIB_LKUP_RET_SUCCESS && rc != BPF_FIB_LKUP_RET_NO_NEIGH &&
-	       rc != BPF_FIB_LKUP_RET_FRAG_NEEDED && rc != BPF_FIB_LKUP_RET_UNREACHABLE &&
-	       rc != BPF_FIB_LKUP_RET_PROHIBIT && rc != BPF_FIB_LKUP_RET_BLACKHOLE;
-}
-
-static __always_inline bool is_guarded(struct xdp_md *ctx, struct scratch *x)
-{
-	const struct packet *p = &x->p;
-	struct sw_bpf_guard key = { .family = p->family, .port = p->dport };
-
-	__builtin_memcpy(key.addr, p->dst, 16);
-	if (bpf_map_lookup_elem(&guards, &key))
-		return true;
-	if (!have_any)
-		return false;
-	__builtin_memset(key.addr, 0, sizeof(key.addr));
-	key.any = 1;
-	if (!bpf_map_lookup_elem(&guards, &key))
-		return false;
-	if (p->family == 4 ? p->dst[0] >= 224 : p->dst[0] == 0xff)
-		return false;
-	return is_local(ctx, x);
 }
 
 /* core/decide.c, is_martian4() and is_martian6(). */
@@ -139,24 +73,15 @@ static __always_inline bool is_land(const struct packet *p)
 /* @return the state of the socket, 0 for none. */
 static __always_inline __u32 socket_state(struct xdp_md *ctx, struct scratch *x)
 {
-	struct bpf_sock_tuple *tuple = &x->tuple;
-	const struct packet *p = &x->p;
 	struct bpf_sock *sk;
 	__u32 state;
 
-	if (p->family == 4) {
-		__builtin_memcpy(&tuple->ipv4.saddr, p->src, 4);
-		__builtin_memcpy(&tuple->ipv4.daddr, p->dst, 4);
-		tuple->ipv4.sport = p->sport;
-		tuple->ipv4.dport = p->dport;
-		sk = bpf_skc_lookup_tcp(ctx, tuple, sizeof(tuple->ipv4), BPF_F_CURRENT_NETNS, 0);
-	} else {
-		__builtin_memcpy(tuple->ipv6.saddr, p->src, 16);
-		__builtin_memcpy(tuple->ipv6.daddr, p->dst, 16);
-		tuple->ipv6.sport = p->sport;
-		tuple->ipv6.dport = p->dport;
-		sk = bpf_skc_lookup_tcp(ctx, tuple, sizeof(tuple->ipv6), BPF_F_CURRENT_NETNS, 0);
-	}
+	if (tuple_of(&x->p, &x->tuple) == sizeof(x->tuple.ipv4))
+		sk = bpf_skc_lookup_tcp(ctx, &x->tuple, sizeof(x->tuple.ipv4),
+					BPF_F_CURRENT_NETNS, 0);
+	else
+		sk = bpf_skc_lookup_tcp(ctx, &x->tuple, sizeof(x->tuple.ipv6),
+					BPF_F_CURRENT_NETNS, 0);
 	if (!sk)
 		return 0;
 	state = sk->state;
@@ -318,6 +243,12 @@ static __always_inline bool put_frame(struct xdp_md *ctx, const struct scratch *
 	return true;
 }
 
+/* bpf_sk_assign_tcp_reqsk() takes no smaller MSS than 536 (IPv4) or 1220 (IPv6). */
+static __always_inline bool too_small(const struct packet *p, const struct terms *t)
+{
+	return t->mss_index < (p->family == 4 ? t->ts ? 1 : 0 : t->ts ? 2 : 1);
+}
+
 static __always_inline int answer(struct xdp_md *ctx, struct scratch *x,
 				  const struct sw_bpf_settings *s)
 {
@@ -329,7 +260,7 @@ static __always_inline int answer(struct xdp_md *ctx, struct scratch *x,
 
 	if (!csum_ok(ctx, p))
 		return drop(SW_WHY_BAD_TCP_CHECKSUM);
-	if (!round_terms(p, s, &t))
+	if (!round_terms(p, s, &t) || (s->transparent && too_small(p, &t)))
 		return drop(SW_WHY_MSS_SMALL);
 	form = t.ts ? FORM_WIDE : FORM_NARROW;
 	data = data_bits(&t, epoch);
@@ -342,7 +273,7 @@ static __always_inline int answer(struct xdp_md *ctx, struct scratch *x,
 	if (bpf_xdp_adjust_tail(ctx, (int)(p->l3_off + ip_len + tcp_len) - (int)p->len) ||
 	    !put_frame(ctx, x, s->ttl, tcp_len))
 		return drop(SW_WHY_SEND_FAILED);
-	drop(SW_WHY_SYN_ANSWERED);
+	count(SW_WHY_SYN_ANSWERED);
 	return XDP_TX;
 }
 
@@ -446,7 +377,8 @@ int sw_answer(struct xdp_md *ctx)
 	x->p.len = (__u32)bpf_xdp_get_buff_len(ctx);
 	x->p.l3_off = ETH_HLEN;
 	/* What is malformed below the ports, or a fragment, is the kernel's and TC's. */
-	if (read_ip(&x->p, data, end, *type) != SW_WHY_SYN_ANSWERED || !is_guarded(ctx, x))
+	if (read_ip(&x->p, data, end, *type) != SW_WHY_SYN_ANSWERED || 
+	    !is_guarded(ctx, ctx->ingress_ifindex, &x->p, &x->fib))
 		return XDP_PASS;
 	state = socket_state(ctx, x);
 	if (state && state != ST_LISTEN &&

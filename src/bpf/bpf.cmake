@@ -25,5 +25,6 @@ endfunction()
 
 synward_bpf_program(steer)
 synward_bpf_program(answer)
+synward_bpf_program(assign)
 # Generated code is not held to our warnings.
 target_include_directories(synward_bpf SYSTEM INTERFACE ${bpf_gen})

@@ -23,6 +23,8 @@
 #define MAX_VLAN 2
 #define MAX_EXT 6
 #define MAX_OFF 1023u /* no header begins behind this */
+#define FRAGMENT_FIRST 1 /* begins with the TCP header, at l4_off */
+#define FRAGMENT_LATER 2
 #define NEXT_HOP 0
 #define NEXT_ROUTING 43
 #define NEXT_FRAGMENT 44
@@ -110,16 +112,17 @@ static __always_inline enum sw_why read_ip4(struct packet *p, void *data, void *
 		return SW_WHY_BAD_IP_CHECKSUM;
 	if (ip->proto != IPPROTO_TCP)
 		return SW_WHY_NOT_TCP;
-	p->fragment = (ip->frag & bpf_htons(0x3fff)) != 0;
-	if (p->fragment)
-		return SW_WHY_FRAGMENT;
 	p->family = 4;
 	__builtin_memcpy(p->src, ip->src, 4);
 	__builtin_memcpy(p->dst, ip->dst, 4);
+	p->l4_off = p->l3_off + hlen;
+	if (ip->frag & bpf_htons(0x3fff)) {
+		p->fragment = ip->frag & bpf_htons(0x1fff) ? FRAGMENT_LATER : FRAGMENT_FIRST;
+		return SW_WHY_FRAGMENT;
+	}
 	total = bpf_ntohs(ip->tot_len);
 	if (total == 0 && p->len > 65535)
 		total = p->len - p->l3_off;
-	p->l4_off = p->l3_off + hlen;
 	if (p->l3_off + total > p->len || total < hlen + sizeof(struct tcp))
 		return SW_WHY_BAD_IP_LENGTH;
 	p->l4_len = total - hlen;
@@ -137,6 +140,12 @@ static __always_inline enum sw_why read_ip6(struct packet *p, void *data, void *
 		return SW_WHY_SHORT;
 	if (ip->ver >> 4 != 6)
 		return SW_WHY_BAD_IP_VERSION;
+	p->family = 6;
+	__builtin_memcpy(p->src, ip->src, 16);
+	__builtin_memcpy(p->dst, ip->dst, 16);
+	payload = bpf_ntohs(ip->len);
+	if (payload == 0 && p->len > 65535)
+		payload = p->len - ext_off;
 	next = ip->next;
 	for (__u32 n = 0; n <= MAX_EXT; n++) {
 		const __u8 *h;
@@ -151,7 +160,9 @@ static __always_inline enum sw_why read_ip6(struct packet *p, void *data, void *
 			return SW_WHY_SHORT;
 		if (next == NEXT_FRAGMENT) {
 			if ((h[2] << 8 | h[3]) & 0xfff9) {
-				p->fragment = 1;
+				p->fragment = (h[2] << 8 | h[3]) & 0xfff8 || h[0] != IPPROTO_TCP ?
+						      FRAGMENT_LATER : FRAGMENT_FIRST;
+				p->l4_off = off + 8;
 				return SW_WHY_FRAGMENT;
 			}
 			off += 8;
@@ -164,12 +175,6 @@ static __always_inline enum sw_why read_ip6(struct packet *p, void *data, void *
 	}
 	if (next != IPPROTO_TCP)
 		return SW_WHY_NOT_TCP;
-	p->family = 6;
-	__builtin_memcpy(p->src, ip->src, 16);
-	__builtin_memcpy(p->dst, ip->dst, 16);
-	payload = bpf_ntohs(ip->len);
-	if (payload == 0 && p->len > 65535)
-		payload = p->len - ext_off;
 	p->l4_off = off;
 	if (ext_off + payload > p->len || ext_off + payload < off + sizeof(struct tcp))
 		return SW_WHY_BAD_IP_LENGTH;

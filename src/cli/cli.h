@@ -9,9 +9,9 @@ enum sw_exit {
 	SW_EXIT_OK = 0,
 	SW_EXIT_FAILED = 1,
 	SW_EXIT_USAGE = 2,
-	SW_EXIT_KERNEL = 69,     /* a kernel feature is missing */
+	SW_EXIT_KERNEL = 69,	 /* a kernel feature is missing */
 	SW_EXIT_CAPABILITY = 77, /* a capability is missing */
-	SW_EXIT_CONFIG = 78,     /* the configuration or the key file is wrong */
+	SW_EXIT_CONFIG = 78,	 /* the configuration or the key file is wrong */
 };
 
 /** @param argv  argv[0] is the name of the subcommand.  @return an exit code. */

@@ -38,8 +38,9 @@ static void say(void *arg, enum sw_finding found, const char *what, const char *
 {
 	const bool *color = arg;
 	const char *word = found == SW_FOUND_OK ? "ok" : found == SW_FOUND_WARN ? "warn" : "FAIL";
-	const char *on = found == SW_FOUND_OK ? "\033[32m" :
-			 found == SW_FOUND_WARN ? "\033[33m" : "\033[31m";
+	const char *on = found == SW_FOUND_OK	  ? "\033[32m"
+			 : found == SW_FOUND_WARN ? "\033[33m"
+						  : "\033[31m";
 
 	printf("%s%-4s%s  %s%s%s\n", *color ? on : "", word, *color ? "\033[0m" : "", what,
 	       fix ? ": do " : "", fix ? fix : "");

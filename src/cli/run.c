@@ -14,16 +14,18 @@
 #define MAX_ADDRS 64
 
 static const char help_text[] =
-	"usage: synward run -i IF -l ADDR:PORT... -u ADDR:PORT... [OPTION]...\n"
+	"usage: synward run -i IF -l ADDR:PORT... {-u ADDR:PORT... | --transparent} [OPTION]...\n"
 	"  -i, --interface IF       where the SYNs come in\n"
 	"  -l, --listen ADDR:PORT   guard this address; again for more, up to 64\n"
 	"  -u, --upstream ADDR:PORT relay to this server; again for more, in turn\n"
+	"      --transparent        give connections to the service that listens there\n"
+	"      --offload none|xdp   who answers SYNs: packet threads or BPF (none)\n"
 	"  -k, --key-file FILE      see 'synward secret'; without it a key for this run\n"
 	"      --mac NAME           hmac-sha256 (default) or siphash-2-4\n"
 	"      --workers N          packet threads (1)\n"
 	"      --queue-depth N      proven connections waiting to be relayed (4096)\n"
 	"      --ring-frames N      frames in each receive ring (8192)\n"
-	"      --refuse-rate N      unproven ACKs a second answered by a reset (1000; 0 none)\n"
+	"      --refuse-rate N      unproven ACKs a second that are reset (1000; 0 none)\n"
 	"      --qdisc-bypass       faster, but tcpdump here does not see the SYN-ACKs\n"
 	"      --proxy-protocol V   v1 or v2: tell upstreams who the client is\n"
 	"      --connect-timeout T  for each upstream (3s)\n"
@@ -31,9 +33,7 @@ static const char help_text[] =
 	"      --drain-timeout T    for live connections after SIGTERM (30s)\n"
 	"      --max-connections N  at the same time (0: no limit)\n"
 	"  -v, --verbose            say more       -q, --quiet  warnings and errors only\n"
-	"T: 500ms, 3s, 10m, 1h.  SIGTERM drains, a second one ends; SIGUSR1 prints counters.\n"
-	"Prints 'synward: ready' on stderr when the addresses are guarded.\n"
-	"\n"
+	"T: 500ms, 3s, 10m, 1h.  SIGTERM drains, again: ends.  SIGUSR1 prints counters.\n"
 	"example: synward run -i eth0 -l 192.0.2.1:80 -u 127.0.0.1:8080\n";
 
 enum {
@@ -116,8 +116,7 @@ static int add_upstream(struct run *run, const char *text)
 	return SW_EXIT_OK;
 }
 
-static int set_number(const char *name, const char *text, unsigned min, unsigned max,
-		      unsigned *out)
+static int set_number(const char *name, const char *text, unsigned min, unsigned max, unsigned *out)
 {
 	char range[64];
 
@@ -145,6 +144,14 @@ static int set_mac(struct synward_config *guard, const char *text)
 	if (!sw_mac_by_name(text, &alg))
 		return bad_value("mac", text, "hmac-sha256 or siphash-2-4");
 	guard->mac = alg == SW_MAC_HMAC_SHA256 ? SYNWARD_MAC_HMAC_SHA256 : SYNWARD_MAC_SIPHASH_2_4;
+	return SW_EXIT_OK;
+}
+
+static int set_offload(struct synward_config *guard, const char *text)
+{
+	if (strcmp(text, "none") != 0 && strcmp(text, "xdp") != 0)
+		return bad_value("offload", text, "none or xdp");
+	guard->offload = text[0] == 'x' ? SYNWARD_OFFLOAD_XDP : SYNWARD_OFFLOAD_NONE;
 	return SW_EXIT_OK;
 }
 
@@ -220,10 +227,10 @@ static int set_option(struct run *run, int opt, const char *text)
 	case OPT_MAX_CONNECTIONS:
 		return set_max_connections(&cf->relay, text);
 	case OPT_OFFLOAD:
-		return strcmp(text, "none") == 0 ? SW_EXIT_OK :
-		       bad_value("offload", text, "none: this build answers in user space only");
+		return set_offload(&cf->guard, text);
 	case OPT_TRANSPARENT:
-		return sw_usage("run", "--transparent is not in this build; use --upstream");
+		cf->guard.transparent = 1;
+		return SW_EXIT_OK;
 	case 'c':
 		return sw_usage("run", "-c FILE is not in this build; use the options");
 	case 'v':
@@ -258,8 +265,10 @@ static int read_options(struct run *run, int argc, char **argv)
 		return sw_usage("run", "--interface IF is missing");
 	if (!run->cf.guard.nlisten)
 		return sw_usage("run", "--listen ADDR:PORT is missing");
-	if (!run->cf.relay.nupstream)
-		return sw_usage("run", "--upstream ADDR:PORT is missing");
+	if (!run->cf.relay.nupstream && !run->cf.guard.transparent)
+		return sw_usage("run", "--upstream ADDR:PORT or --transparent is missing");
+	if (run->cf.relay.nupstream && run->cf.guard.transparent)
+		return sw_usage("run", "--upstream and --transparent exclude each other");
 	return SW_EXIT_OK;
 }
 

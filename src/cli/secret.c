@@ -86,7 +86,7 @@ static int secret_fingerprint(const char *path)
 
 	if (rc < 0) {
 		fprintf(stderr, "synward secret: %s\n", err);
-		return rc == -EINVAL ? SW_EXIT_CONFIG : SW_EXIT_FAILED;
+		return SW_EXIT_CONFIG;
 	}
 	rc = SW_EXIT_OK;
 	for (size_t i = 0; i < file.masters.n && rc == SW_EXIT_OK; i++) {

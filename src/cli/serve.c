@@ -19,7 +19,7 @@ struct server {
 	const struct sw_serve *cf; /* borrowed */
 	struct event_base *base;
 	struct synward_listener *listener; /* NULL from the first SIGTERM on */
-	struct sw_relay *relay;
+	struct sw_relay *relay;		   /* NULL in transparent mode */
 	struct event *term, *intr, *usr1, *deadline;
 	struct synward_stats last; /* the listener's, of the moment it was freed */
 };
@@ -32,6 +32,8 @@ static int exit_code_of(int err)
 	case ENOTSUP:
 		return SW_EXIT_KERNEL;
 	case EINVAL:
+	case ENOENT: /* the key file is the only file */
+	case EACCES:
 		return SW_EXIT_CONFIG;
 	default:
 		return SW_EXIT_FAILED;
@@ -54,6 +56,8 @@ static void print_guard_counters(const struct synward_stats *s)
 	print_counter("", "passed", s->passed);
 	print_counter("", "dropped", s->dropped);
 	print_counter("", "ring_lost", s->ring_lost);
+	print_counter("", "xdp_answered", s->xdp_answered);
+	print_counter("", "xdp_dropped", s->xdp_dropped);
 	print_counter("", "queued", s->queued);
 	for (unsigned i = 0; i < SYNWARD_MAX_REASONS && synward_reason_name(i); i++)
 		print_counter("reason_", synward_reason_name(i), s->reason[i]);
@@ -72,8 +76,7 @@ static void print_relay_counters(const struct sw_relay *relay)
 		print_counter("relay_ended_", sw_relay_cause_name((enum sw_relay_cause)i),
 			      s.ended[i]);
 	for (int i = 0; i < SW_NDIAL; i++)
-		print_counter("relay_connect_",
-			      sw_relay_dial_fail_name((enum sw_relay_dial_fail)i),
+		print_counter("relay_connect_", sw_relay_dial_fail_name((enum sw_relay_dial_fail)i),
 			      s.dial_failed[i]);
 }
 
@@ -82,7 +85,8 @@ static void print_counters(struct server *sv)
 	if (sv->listener)
 		synward_listener_get_stats(sv->listener, &sv->last);
 	print_guard_counters(&sv->last);
-	print_relay_counters(sv->relay);
+	if (sv->relay)
+		print_relay_counters(sv->relay);
 }
 
 static void on_accept(struct synward_listener *lev, evutil_socket_t fd, struct sockaddr *peer,
@@ -127,7 +131,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 	struct server *sv = arg;
 
 	(void)fd, (void)what;
-	sw_warn("%zu connections did not end within the drain timeout and are reset",
+	sw_warn("the drain timeout is over: connections that are reset: %zu",
 		sw_relay_active(sv->relay));
 	sw_relay_kill_all(sv->relay);
 }
@@ -139,13 +143,18 @@ static void on_stop(evutil_socket_t signo, short what, void *arg)
 	const struct timeval tv = { (time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000 };
 
 	(void)what;
+	if (!sv->relay) { /* the connections are the kernel's and the service's */
+		(void)sw_notify("STOPPING=1");
+		event_base_loopbreak(sv->base);
+		return;
+	}
 	if (!sv->listener) { /* the second signal */
 		sw_relay_kill_all(sv->relay);
 		event_base_loopbreak(sv->base);
 		return;
 	}
 	(void)sw_notify("STOPPING=1");
-	sw_info("%s: no new connections; %zu are live", strsignal((int)signo),
+	sw_info("%s: no new connections; still live: %zu", strsignal((int)signo),
 		sw_relay_active(sv->relay));
 	synward_listener_get_stats(sv->listener, &sv->last);
 	synward_listener_free(sv->listener);
@@ -180,9 +189,8 @@ static bool add_events(struct server *sv)
 	sv->intr = evsignal_new(sv->base, SIGINT, on_stop, sv);
 	sv->usr1 = evsignal_new(sv->base, SIGUSR1, on_usr1, sv);
 	sv->deadline = evtimer_new(sv->base, on_deadline, sv);
-	return sv->term && sv->intr && sv->usr1 && sv->deadline &&
-	       event_add(sv->term, NULL) == 0 && event_add(sv->intr, NULL) == 0 &&
-	       event_add(sv->usr1, NULL) == 0;
+	return sv->term && sv->intr && sv->usr1 && sv->deadline && event_add(sv->term, NULL) == 0 &&
+	       event_add(sv->intr, NULL) == 0 && event_add(sv->usr1, NULL) == 0;
 }
 
 static void free_event(struct event *ev)
@@ -200,6 +208,8 @@ static void announce(const struct sw_serve *cf)
 			"end are lost");
 	for (size_t i = 0; i < cf->guard.nlisten; i++)
 		sw_info("guarding %s on %s", cf->guard.listen[i], cf->guard.interface);
+	if (cf->guard.transparent)
+		sw_info("connections go to the services that listen there");
 	for (size_t i = 0; i < cf->relay.nupstream; i++)
 		sw_info("relaying to %s",
 			sw_addr_str((const struct sockaddr *)&cf->relay.upstream[i], to));
@@ -244,13 +254,14 @@ int sw_serve(const struct sw_serve *cf)
 		goto free_events;
 	}
 	relay.log = on_relay_log;
-	err = sw_relay_new(sv.base, &relay, &sv.relay);
+	err = cf->guard.transparent ? 0 : sw_relay_new(sv.base, &relay, &sv.relay);
 	if (err < 0) {
 		sw_error("relay: %s", strerror(-err));
 		goto free_events;
 	}
 	rc = guard_and_relay(&sv);
-	sw_relay_free(sv.relay);
+	if (sv.relay)
+		sw_relay_free(sv.relay);
 
 free_events:
 	free_event(sv.deadline);

@@ -21,7 +21,8 @@
 #define QUEUE_RECV 1
 #define QUEUE_SEND 2
 #define TS_ROOM 12       /* TCPOLEN_TSTAMP_ALIGNED */
-#define MAX_MAXSEG 32767 /* MAX_TCP_WINDOW bounds TCP_MAXSEG */
+#define MIN_MAXSEG 88    /* TCP_MIN_MSS and MAX_TCP_WINDOW bound TCP_MAXSEG */
+#define MAX_MAXSEG 32767
 
 const char *sw_repair_stage_name(enum sw_repair_stage stage)
 {
@@ -92,7 +93,7 @@ static int limit_advmss(int fd, const struct sw_seg *ack, const struct sw_terms 
 {
 	const int mss = (ack->family == SW_IP4 ? policy->mss4 : policy->mss6) - TS_ROOM;
 
-	if (!terms->ts || mss > MAX_MAXSEG)
+	if (!terms->ts || mss < MIN_MAXSEG || mss > MAX_MAXSEG)
 		return 0;
 	return set_int(fd, IPPROTO_TCP, TCP_MAXSEG, mss);
 }
@@ -136,12 +137,16 @@ static int set_options(int fd, const struct sw_terms *terms, const struct sw_coo
 }
 
 /* connect() computed the segment size before it knew the peer's MSS.  Setting no IP options at
- * all computes it anew (do_ip_setsockopt(), ipv6_update_options()). */
+ * all computes it anew (do_ip_setsockopt()); ipv6_update_options() does so only for a set of
+ * options, but that may be empty: a control buffer too short for any message. */
 static int renew_mss(int fd, enum sw_family family)
 {
 	if (family == SW_IP4)
 		return setsockopt(fd, IPPROTO_IP, IP_OPTIONS, NULL, 0) ? -errno : 0;
-	return setsockopt(fd, IPPROTO_IPV6, IPV6_RTHDR, NULL, 0) ? -errno : 0;
+	if (setsockopt(fd, IPPROTO_IPV6, IPV6_2292PKTOPTIONS, "", 1) ||
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_2292PKTOPTIONS, NULL, 0))
+		return -errno;
+	return 0;
 }
 
 static int set_window(int fd, const struct sw_seg *ack, const struct sw_terms *terms,

@@ -84,8 +84,9 @@ static int read_key(const struct reader *r, const char *p, uint8_t key[SW_KEY_LE
 		const int v = p < r->end ? hex_value(*p) : -1;
 
 		if (p == r->end || is_blank(*p))
-			return fail(r, p, p == start ? "no key; 64 hex digits are needed" :
-						       "key too short; 64 hex digits are needed");
+			return fail(r, p,
+				    p == start ? "no key; 64 hex digits are needed"
+					       : "key too short; 64 hex digits are needed");
 		if (v < 0)
 			return fail(r, p, "not a hex digit; a key is 64 of 0-9 and a-f");
 		key[i / 2] = (uint8_t)(key[i / 2] << 4 | v);
@@ -124,8 +125,9 @@ static int check_all(const struct reader *r)
 		for (int k = 0; k < i; k++) {
 			if (r->have[i] && r->have[k] &&
 			    memcmp(r->key[i], r->key[k], SW_KEY_LEN) == 0)
-				return fail(r, r->line, "two slots hold the same key; make "
-							"another with: synward secret new");
+				return fail(r, r->line,
+					    "two slots hold the same key; make "
+					    "another with: synward secret new");
 		}
 	}
 	return 0;
@@ -227,8 +229,10 @@ int sw_keyfile_load(const char *path, struct sw_keyfile *out, char *err, size_t 
 
 	if (fd < 0) {
 		rc = -errno;
-		return complain(err, errlen, rc, "%s: %s; make one with: (umask 077; synward "
-						 "secret new > FILE)", path, strerror(-rc));
+		return complain(err, errlen, rc,
+				"%s: %s; make one with: (umask 077; synward "
+				"secret new > FILE)",
+				path, strerror(-rc));
 	}
 	rc = check_file(path, fd, err, errlen);
 	if (rc < 0)
@@ -237,8 +241,10 @@ int sw_keyfile_load(const char *path, struct sw_keyfile *out, char *err, size_t 
 	if (len < 0)
 		rc = complain(err, errlen, (int)len, "%s: %s", path, strerror((int)-len));
 	else if (len > SW_KEYFILE_MAX)
-		rc = complain(err, errlen, -EINVAL, "%s: longer than %d bytes; a key file holds "
-						    "up to three keys", path, SW_KEYFILE_MAX);
+		rc = complain(err, errlen, -EINVAL,
+			      "%s: longer than %d bytes; a key file holds "
+			      "up to three keys",
+			      path, SW_KEYFILE_MAX);
 	else
 		rc = sw_keyfile_parse(path, text, (size_t)len, out, err, errlen);
 	explicit_bzero(text, sizeof(text));

@@ -34,8 +34,8 @@ const char *sw_key_slot_name(enum sw_key_slot slot);
  *
  * @return 0 or -EINVAL.
  */
-SW_MUST int sw_keyfile_parse(const char *path, const char *text, size_t len,
-			     struct sw_keyfile *out, char *err, size_t errlen);
+SW_MUST int sw_keyfile_parse(const char *path, const char *text, size_t len, struct sw_keyfile *out,
+			     char *err, size_t errlen);
 
 /**
  * Read a key file that its owner alone can read: a regular file without group and other

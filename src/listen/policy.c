@@ -32,10 +32,16 @@ void sw_host_tcp_read(struct sw_host_tcp *out)
 
 	*out = (struct sw_host_tcp){ .rmem_default = 131072,
 				     .rmem_max = 6291456,
-				     .core_rmem_max = 212992 };
+				     .core_rmem_max = 212992,
+				     .syncookies = 1,
+				     .ecn = 2 };
 	out->wscale = read_switch("/proc/sys/net/ipv4/tcp_window_scaling");
 	out->sack = read_switch("/proc/sys/net/ipv4/tcp_sack");
 	out->ts = read_switch("/proc/sys/net/ipv4/tcp_timestamps");
+	if (read_numbers("/proc/sys/net/ipv4/tcp_syncookies", v) >= 1)
+		out->syncookies = (uint32_t)v[0];
+	if (read_numbers("/proc/sys/net/ipv4/tcp_ecn", v) >= 1)
+		out->ecn = (uint32_t)v[0];
 	if (read_numbers("/proc/sys/net/ipv4/tcp_rmem", v) == 3) {
 		out->rmem_default = (uint32_t)v[1];
 		out->rmem_max = (uint32_t)v[2];
@@ -44,11 +50,12 @@ void sw_host_tcp_read(struct sw_host_tcp *out)
 		out->core_rmem_max = (uint32_t)v[0];
 }
 
-static uint16_t mss_for(unsigned mtu, unsigned headers)
+/* @param most  What the family's length field leaves for the TCP payload. */
+static uint16_t mss_for(unsigned mtu, unsigned headers, unsigned most)
 {
 	const unsigned mss = mtu > headers + MIN_MSS ? mtu - headers : MIN_MSS;
 
-	return mss > 65535 - headers ? (uint16_t)(65535 - headers) : (uint16_t)mss;
+	return (uint16_t)(mss > most ? most : mss);
 }
 
 static unsigned log2_of(uint32_t v)
@@ -64,15 +71,13 @@ void sw_policy_fill(struct sw_policy *p, const struct sw_host_tcp *host,
 	const unsigned bits = log2_of(space);
 	uint32_t window = host->rmem_default / 2;
 
-	p->mss4 = mss_for(link->mtu, 40);
-	p->mss6 = mss_for(link->mtu, 60);
+	p->mss4 = mss_for(link->mtu, 40, 65535 - 40);
+	p->mss6 = mss_for(link->mtu, 60, 65535 - 20); /* the IPv6 header does not count */
 	p->wscale = (uint8_t)(bits <= 15 ? 0 : bits - 15 > 14 ? 14 : bits - 15);
 	/* A whole number of segments, as the kernel has it. */
-	if (window > 65535)
-		window = 65535;
 	if (window > p->mss4)
 		window -= window % p->mss4;
-	p->window = (uint16_t)window;
+	p->window = (uint16_t)(window > 65535 ? 65535 : window);
 	p->ttl = 64;
 	p->wscale_on = host->wscale;
 	p->sack_on = host->sack;

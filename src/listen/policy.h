@@ -8,6 +8,7 @@
 /** The host's TCP settings that show in a SYN-ACK. */
 struct sw_host_tcp {
 	bool wscale, sack, ts;       /* net.ipv4.tcp_window_scaling, tcp_sack, tcp_timestamps */
+	uint32_t syncookies, ecn;    /* net.ipv4.tcp_syncookies, tcp_ecn */
 	uint32_t rmem_default, rmem_max; /* net.ipv4.tcp_rmem, second and third, bytes */
 	uint32_t core_rmem_max;      /* net.core.rmem_max, bytes */
 };

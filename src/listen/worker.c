@@ -142,6 +142,15 @@ static int give_back(void *arg, const struct sw_rx *rx)
 	return sw_ring_give_back(((struct sw_worker *)arg)->ring, rx);
 }
 
+/* An interface that went down is an error that poll() tells until somebody asks for it. */
+static void clear_error(int fd)
+{
+	int error;
+	socklen_t len = sizeof(error);
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
+}
+
 static void *run(void *arg)
 {
 	struct sw_worker *w = arg;
@@ -164,6 +173,8 @@ static void *run(void *arg)
 			break;
 		if (pfd[1].revents)
 			break;
+		if (pfd[0].revents & POLLERR)
+			clear_error(pfd[0].fd);
 		if (mono.ns - asked.ns >= LOST_EVERY_NS) {
 			sw_count(&w->ring_lost, sw_ring_lost(w->ring));
 			asked = mono;

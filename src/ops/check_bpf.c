@@ -30,8 +30,9 @@ void sw_check_bpf(struct sw_checkup *cx)
 		sw_found(cx, SW_FOUND_CAPABILITY, "give CAP_BPF and CAP_NET_ADMIN",
 			 "BPF programs for traffic control are refused");
 	else
-		sw_found(cx, SW_FOUND_KERNEL, "use a kernel with CONFIG_BPF_SYSCALL and "
-					      "CONFIG_NET_CLS_BPF; containers may also filter bpf(2)",
+		sw_found(cx, SW_FOUND_KERNEL,
+			 "use a kernel with CONFIG_BPF_SYSCALL and "
+			 "CONFIG_NET_CLS_BPF; containers may also filter bpf(2)",
 			 "BPF programs for traffic control do not load: %s",
 			 rc < 0 ? strerror(-rc) : "no such type");
 }
@@ -60,8 +61,8 @@ static void report_progs(struct sw_checkup *cx, const char *hook, const uint32_t
 		name_of(ids[i], name);
 		snprintf(fix, sizeof(fix), "see: bpftool prog show id %u", ids[i]);
 		sw_found(cx, SW_FOUND_WARN, fix,
-			 "another program is on %s's %s hook: %s (id %u) may take packets first", dev,
-			 hook, name, ids[i]);
+			 "another program is on %s's %s hook: %s (id %u) may take packets first",
+			 dev, hook, name, ids[i]);
 	}
 	if (n == 0)
 		sw_found(cx, SW_FOUND_OK, NULL, "nothing else is on %s's %s hook", dev, hook);

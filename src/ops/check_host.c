@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define FEW_FILES 65536 /* 32 thousand relayed connections */
-#define MEMLOCK   (64ul << 20)
+#define MEMLOCK	  (64ul << 20)
 
 bool sw_release_parse(const char *release, unsigned *major, unsigned *minor)
 {
@@ -176,10 +176,12 @@ static void check_conntrack(struct sw_checkup *cx)
 	}
 	if (!sw_read_number("/proc/sys/net/netfilter/nf_conntrack_max", &max))
 		max = 0;
-	sw_found(cx, count ? SW_FOUND_WARN : SW_FOUND_OK,
-		 count ? "exempt the guarded ports: nft add rule inet raw prerouting tcp dport PORT "
-			 "notrack, the same for sport in output" : NULL,
-		 "connection tracking holds %ld of %ld entries", count, max);
+	sw_found(
+		cx, count ? SW_FOUND_WARN : SW_FOUND_OK,
+		count ? "exempt the guarded ports: nft add rule inet raw prerouting tcp dport PORT "
+			"notrack, the same for sport in output"
+		      : NULL,
+		"connection tracking holds %ld of %ld entries", count, max);
 }
 
 void sw_check_settings(struct sw_checkup *cx)

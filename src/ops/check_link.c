@@ -74,7 +74,8 @@ static void check_rp_filter(struct sw_checkup *cx)
 	if (filters_strictly(name))
 		sw_found(cx, SW_FOUND_WARN, fix,
 			 "rp_filter is strict on %s: clients whose route back leaves elsewhere are "
-			 "dropped", name);
+			 "dropped",
+			 name);
 	else
 		sw_found(cx, SW_FOUND_OK, NULL, "rp_filter is not strict on %s", name);
 }
@@ -171,8 +172,9 @@ static bool kernel_listens(int family, unsigned port)
 	if (!f)
 		return false;
 	while (!found && fgets(line, sizeof(line), f)) {
-		found = sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x", &at,
-			       &state) == 2 && state == 0x0a && at == port;
+		found = sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x", &at, &state) ==
+				2 &&
+			state == 0x0a && at == port;
 	}
 	fclose(f);
 	return found;
@@ -180,9 +182,39 @@ static bool kernel_listens(int family, unsigned port)
 
 static unsigned port_of(const struct sockaddr_storage *sa)
 {
-	return ntohs(sa->ss_family == AF_INET6 ?
-		     ((const struct sockaddr_in6 *)(const void *)sa)->sin6_port :
-		     ((const struct sockaddr_in *)(const void *)sa)->sin_port);
+	return ntohs(sa->ss_family == AF_INET6
+			     ? ((const struct sockaddr_in6 *)(const void *)sa)->sin6_port
+			     : ((const struct sockaddr_in *)(const void *)sa)->sin_port);
+}
+
+static bool is_set(const char *name)
+{
+	static const char *const scopes[] = { "all", "lo" };
+	char path[96];
+	long value;
+
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/%s", scopes[i], name);
+		if (sw_read_number(path, &value) && value)
+			return true;
+	}
+	return false;
+}
+
+/* SYN-ACKs come back in through lo as if from a wire, and IPv4 takes its own addresses from
+ * there on request only.  IPv6 does not mind. */
+static void check_loopback(struct sw_checkup *cx, const struct sockaddr_storage *ss)
+{
+	const struct sockaddr_in *sin = (const void *)ss;
+
+	if (ss->ss_family != AF_INET)
+		return;
+	if (!is_set("accept_local"))
+		sw_found(cx, SW_FOUND_FAIL, "sysctl net.ipv4.conf.lo.accept_local=1",
+			 "IPv4 over lo drops the SYN-ACKs");
+	if (ntohl(sin->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET && !is_set("route_localnet"))
+		sw_found(cx, SW_FOUND_FAIL, "sysctl net.ipv4.conf.lo.route_localnet=1",
+			 "IPv4 over lo drops SYN-ACKs from 127.0.0.0/8");
 }
 
 static void check_listen(struct sw_checkup *cx, const struct ifaddrs *list,
@@ -197,10 +229,13 @@ static void check_listen(struct sw_checkup *cx, const struct ifaddrs *list,
 	else
 		sw_found(cx, SW_FOUND_FAIL, "ip addr add it, or guard another address",
 			 "%s is not an address of this host: nothing would arrive", text);
+	if (cx->loopback)
+		check_loopback(cx, ss);
 	if (kernel_listens(sa->sa_family, port_of(ss)))
 		sw_found(cx, SW_FOUND_OK, NULL,
 			 "another program listens on port %u; while synward guards it, it gets no "
-			 "connections from outside", port_of(ss));
+			 "connections from outside",
+			 port_of(ss));
 }
 
 void sw_check_addresses(struct sw_checkup *cx)

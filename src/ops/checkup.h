@@ -6,15 +6,15 @@
 #include "ops/doctor.h"
 
 #define SW_CAP_NET_ADMIN    12 /* linux/capability.h */
-#define SW_CAP_NET_RAW      13
+#define SW_CAP_NET_RAW	    13
 #define SW_CAP_SYS_ADMIN    21
 #define SW_CAP_SYS_RESOURCE 24
-#define SW_CAP_BPF          39
+#define SW_CAP_BPF	    39
 
 struct sw_checkup {
 	const struct sw_doctor_config *cf; /* borrowed */
 	enum sw_finding worst;
-	uint64_t caps;         /* effective, a bit each */
+	uint64_t caps;	       /* effective, a bit each */
 	unsigned major, minor; /* of the kernel; 0.0 while unknown */
 	unsigned ifindex;      /* of cf->interface; 0 without one */
 	bool loopback;

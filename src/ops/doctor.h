@@ -12,8 +12,8 @@
 
 enum sw_finding {
 	SW_FOUND_OK,
-	SW_FOUND_WARN,       /* it runs, but not as well or as safely as it could */
-	SW_FOUND_FAIL,       /* it cannot work */
+	SW_FOUND_WARN,	     /* it runs, but not as well or as safely as it could */
+	SW_FOUND_FAIL,	     /* it cannot work */
 	SW_FOUND_KERNEL,     /* it cannot work: a kernel feature is missing */
 	SW_FOUND_CAPABILITY, /* it cannot work: a capability is missing */
 };

@@ -32,8 +32,9 @@ bool sw_log_is_journal(const char *journal, uint64_t dev, uint64_t ino)
 	uint64_t want_dev, want_ino;
 	char end;
 
-	return journal && sscanf(journal, "%" SCNu64 ":%" SCNu64 "%c", &want_dev, &want_ino,
-				 &end) == 2 && want_dev == dev && want_ino == ino;
+	return journal &&
+	       sscanf(journal, "%" SCNu64 ":%" SCNu64 "%c", &want_dev, &want_ino, &end) == 2 &&
+	       want_dev == dev && want_ino == ino;
 }
 
 void sw_log_open(enum sw_log_level highest)

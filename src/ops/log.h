@@ -18,14 +18,13 @@ void sw_log_open(enum sw_log_level highest);
 bool sw_log_on(enum sw_log_level level);
 
 /** @param fmt  Without a newline at its end. */
-void sw_logf(enum sw_log_level level, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+void sw_logf(enum sw_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* The arguments are not evaluated while the level is off. */
-#define SW_LOG_AT(level, ...)                                \
-	do {                                                 \
-		if (sw_log_on(level))                        \
-			sw_logf(level, __VA_ARGS__);         \
+#define SW_LOG_AT(level, ...)                                                                      \
+	do {                                                                                       \
+		if (sw_log_on(level))                                                              \
+			sw_logf(level, __VA_ARGS__);                                               \
 	} while (0)
 #define sw_error(...) SW_LOG_AT(SW_LOG_ERROR, __VA_ARGS__)
 #define sw_warn(...)  SW_LOG_AT(SW_LOG_WARN, __VA_ARGS__)

@@ -67,8 +67,8 @@ static bool settle(struct sw_conn *p, enum sw_pipe_rc rc, enum sw_relay_cause sr
 static bool pump_up(struct sw_conn *p)
 {
 	struct sw_relay *r = p->relay;
-	const enum sw_pipe_rc rc = sw_pipe_pump(&p->up, p->client.fd, p->server.fd, &r->scratch,
-						&r->stats.to_server);
+	const enum sw_pipe_rc rc =
+		sw_pipe_pump(&p->up, p->client.fd, p->server.fd, &r->scratch, &r->stats.to_server);
 
 	if (p->up.eof && !p->down.eof)
 		p->client_first = true;

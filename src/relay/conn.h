@@ -16,7 +16,7 @@ struct sw_upstream {
 	struct sockaddr_storage addr;
 	socklen_t addrlen;
 	char name[SW_UPSTREAM_NAME]; /* "192.0.2.1:80", for the log */
-	bool down;                   /* the last attempt failed */
+	bool down;		     /* the last attempt failed */
 };
 
 /* A socket and its one event: both directions, edge-triggered, added once and never changed. */
@@ -30,13 +30,13 @@ struct sw_conn {
 	TAILQ_ENTRY(sw_conn) turn; /* in relay->again when waits_turn */
 	struct sw_relay *relay;
 	struct sw_end client, server;
-	struct sw_pipe up, down;   /* client to server, server to client */
-	struct sockaddr_in6 peer;  /* or a sockaddr_in */
-	uint64_t since_ms;         /* of this attempt, or of the last byte */
-	size_t upstream;           /* index of the current attempt */
+	struct sw_pipe up, down;  /* client to server, server to client */
+	struct sockaddr_in6 peer; /* or a sockaddr_in */
+	uint64_t since_ms;	  /* of this attempt, or of the last byte */
+	size_t upstream;	  /* index of the current attempt */
 	size_t attempts;
-	bool live;                 /* the server is connected */
-	bool client_first;         /* its FIN came before the server's */
+	bool live;	   /* the server is connected */
+	bool client_first; /* its FIN came before the server's */
 	bool waits_turn;
 };
 
@@ -46,7 +46,7 @@ struct sw_relay {
 	struct event_base *base; /* borrowed */
 	struct sw_relay_config cf;
 	struct sw_upstream *upstream; /* owned, cf.nupstream of them */
-	size_t next;                  /* round robin */
+	size_t next;		      /* round robin */
 	struct sw_scratch scratch;    /* owned */
 
 	/* The head of each list is the one whose time runs out first. */

@@ -12,10 +12,10 @@
  * connection holds no buffer, and a slow one at most the scratch buffer's size.
  */
 struct sw_pipe {
-	uint8_t *kept; /* owned; NULL while nothing waits */
+	uint8_t *kept;	/* owned; NULL while nothing waits */
 	size_t at, len; /* kept[at .. at+len) waits */
-	bool eof;      /* the source ended; what is kept still goes out */
-	bool done;     /* and the end was passed on */
+	bool eof;	/* the source ended; nothing is kept then */
+	bool done;	/* and the end was passed on */
 };
 
 /** Where bytes pass through.  Owned by the relay. */

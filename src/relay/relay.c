@@ -10,21 +10,25 @@
 #include <string.h>
 #include <time.h>
 
-#define DEFAULT_BUFFER     65536
+#define DEFAULT_BUFFER	   65536
 #define DEFAULT_CONNECT_MS 3000
 #define RAN_OUT_EVERY_MS   1000
 
 static const char *const cause_names[SW_NEND] = {
-	[SW_END_CLIENT_FIN] = "client_fin",   [SW_END_SERVER_FIN] = "server_fin",
-	[SW_END_CLIENT_RST] = "client_rst",   [SW_END_SERVER_RST] = "server_rst",
-	[SW_END_IDLE] = "idle",               [SW_END_CONNECT_FAILED] = "connect_failed",
-	[SW_END_DRAIN] = "drain",             [SW_END_LIMIT] = "limit",
+	[SW_END_CLIENT_FIN] = "client_fin",
+	[SW_END_SERVER_FIN] = "server_fin",
+	[SW_END_CLIENT_RST] = "client_rst",
+	[SW_END_SERVER_RST] = "server_rst",
+	[SW_END_IDLE] = "idle",
+	[SW_END_CONNECT_FAILED] = "connect_failed",
+	[SW_END_DRAIN] = "drain",
+	[SW_END_LIMIT] = "limit",
 	[SW_END_NO_RESOURCES] = "no_resources",
 };
 
 static const char *const dial_fail_names[SW_NDIAL] = {
-	[SW_DIAL_REFUSED] = "refused",         [SW_DIAL_TIMEOUT] = "timeout",
-	[SW_DIAL_UNREACHABLE] = "unreachable", [SW_DIAL_NO_PORT] = "no_port",
+	[SW_DIAL_REFUSED] = "refused",		 [SW_DIAL_TIMEOUT] = "timeout",
+	[SW_DIAL_UNREACHABLE] = "unreachable",	 [SW_DIAL_NO_PORT] = "no_port",
 	[SW_DIAL_NO_RESOURCES] = "no_resources", [SW_DIAL_OTHER] = "other",
 };
 
@@ -228,8 +232,7 @@ void sw_relay_add(struct sw_relay *r, evutil_socket_t fd, const struct sockaddr 
 		  socklen_t peerlen)
 {
 	r->stats.accepted++;
-	if (r->draining ||
-	    (r->cf.max_connections && r->stats.active >= r->cf.max_connections)) {
+	if (r->draining || (r->cf.max_connections && r->stats.active >= r->cf.max_connections)) {
 		r->stats.ended[SW_END_LIMIT]++;
 		sw_reset_close(fd);
 		return;

@@ -22,10 +22,10 @@ enum sw_relay_cause {
 	SW_END_SERVER_FIN,
 	SW_END_CLIENT_RST, /* reset, or lost, seen on the client's side */
 	SW_END_SERVER_RST,
-	SW_END_IDLE,           /* no byte either way for the idle timeout */
+	SW_END_IDLE,	       /* no byte either way for the idle timeout */
 	SW_END_CONNECT_FAILED, /* no upstream answered */
-	SW_END_DRAIN,          /* ended by sw_relay_kill_all() or sw_relay_free() */
-	SW_END_LIMIT,          /* refused: max_connections reached, or draining */
+	SW_END_DRAIN,	       /* ended by sw_relay_kill_all() or sw_relay_free() */
+	SW_END_LIMIT,	       /* refused: max_connections reached, or draining */
 	SW_END_NO_RESOURCES,   /* out of descriptors, ports or memory */
 	SW_NEND
 };
@@ -44,12 +44,12 @@ enum sw_relay_dial_fail {
 /** What to relay to and how.  Zero every field that is not set: zero means the default. */
 struct sw_relay_config {
 	const struct sockaddr_storage *upstream; /* tried in turn; copied */
-	size_t nupstream;                        /* at least 1 */
-	unsigned connect_timeout_ms;             /* for each attempt; 0: 3000 */
-	unsigned idle_timeout_ms;                /* 0: none */
+	size_t nupstream;			 /* at least 1 */
+	unsigned connect_timeout_ms;		 /* for each attempt; 0: 3000 */
+	unsigned idle_timeout_ms;		 /* 0: none */
 	enum sw_proxy_version proxy;
-	size_t buffer_bytes;      /* the most that waits in each direction; 0: 64 KiB */
-	size_t max_connections;   /* 0: no limit */
+	size_t buffer_bytes;	/* the most that waits in each direction; 0: 64 KiB */
+	size_t max_connections; /* 0: no limit */
 
 	/* Once per event that an administrator should know of, never per packet; NULL is
 	 * silence.  @trouble tells a warning from an all-clear. */

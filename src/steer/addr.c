@@ -110,9 +110,12 @@ static int read_ip4(const struct reader *r, struct sockaddr_storage *out)
 		memcpy(copy, r->text, n);
 	if (inet_pton(AF_INET, copy, &sin.sin_addr) != 1) {
 		odd = ip4_stumble(r->text, end);
-		return fail(r, odd, n && odd < end && !is_digit(*odd) && *odd != '.' ?
-			    "names are not looked up; write an address such as 192.0.2.1:80" :
-			    "not an IPv4 address; write four numbers of 0 to 255, 192.0.2.1:80");
+		return fail(
+			r, odd,
+			n && odd < end && !is_digit(*odd) && *odd != '.'
+				? "names are not looked up; write an address such as 192.0.2.1:80"
+				: "not an IPv4 address; write four numbers of 0 to 255, "
+				  "192.0.2.1:80");
 	}
 	if (!colon)
 		return fail(r, end, "no port; write 192.0.2.1:80");

@@ -18,8 +18,7 @@
  *
  * @return 0 or -EINVAL.
  */
-SW_MUST int sw_addr_parse(const char *text, struct sockaddr_storage *out, char *err,
-			  size_t errlen);
+SW_MUST int sw_addr_parse(const char *text, struct sockaddr_storage *out, char *err, size_t errlen);
 
 /** Write an address so that sw_addr_parse() reads it.  @return @out. */
 const char *sw_addr_str(const struct sockaddr *sa, char out[SW_ADDR_STRLEN]);

@@ -211,3 +211,16 @@ int sw_answer_prog_fd(const struct sw_answer *a)
 {
 	return bpf_program__fd(a->bpf->progs.sw_answer);
 }
+
+int sw_answer_map_fd(const struct sw_answer *a, enum sw_answer_map map)
+{
+	switch (map) {
+	case SW_ANSWER_KEYS:
+		return bpf_map__fd(a->bpf->maps.keys);
+	case SW_ANSWER_SETTINGS:
+		return bpf_map__fd(a->bpf->maps.settings);
+	case SW_ANSWER_GUARDS:
+		break;
+	}
+	return bpf_map__fd(a->bpf->maps.guards);
+}

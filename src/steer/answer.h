@@ -52,6 +52,12 @@ SW_MUST int sw_answer_tick(struct sw_answer *a, sw_wall wall, sw_mono mono);
 /** Add the program's counters to @why. */
 void sw_answer_count(const struct sw_answer *a, uint64_t why[SW_NWHY]);
 
+/** Maps that transparent mode shares. */
+enum sw_answer_map { SW_ANSWER_KEYS, SW_ANSWER_SETTINGS, SW_ANSWER_GUARDS };
+
+/** @return the map, borrowed. */
+int sw_answer_map_fd(const struct sw_answer *a, enum sw_answer_map map);
+
 /** @return the program, for BPF_PROG_TEST_RUN.  Borrowed. */
 int sw_answer_prog_fd(const struct sw_answer *a);
 

@@ -7,6 +7,8 @@
 
 #include <bpf/libbpf.h>
 
+#define SW_TCX_INGRESS 46 /* BPF_TCX_INGRESS, uapi headers of Linux 6.6 */
+
 /** Silence libbpf.  @return the print function to restore with libbpf_set_print(). */
 libbpf_print_fn_t sw_bpf_quiet(void);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/if_link.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
@@ -98,6 +99,55 @@ int sw_link_delete(unsigned ifindex)
 	ifm = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifm));
 	ifm->ifi_index = (int)ifindex;
 	return talk(nlh);
+}
+
+static int note_filter(const struct nlmsghdr *nlh, void *found)
+{
+	if (nlh->nlmsg_type == RTM_NEWTFILTER)
+		*(int *)found = 1;
+	return MNL_CB_OK;
+}
+
+static int dump_filters(struct mnl_socket *nl, unsigned ifindex, uint32_t parent, int *found)
+{
+	char buf[32768]; /* as large as the kernel's pieces of a dump get */
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct tcmsg *tcm;
+	int rc;
+
+	nlh->nlmsg_type = RTM_GETTFILTER;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	nlh->nlmsg_seq = parent;
+	tcm = mnl_nlmsg_put_extra_header(nlh, sizeof(*tcm));
+	tcm->tcm_ifindex = (int)ifindex;
+	tcm->tcm_parent = parent;
+	if (mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0)
+		return -errno;
+	do {
+		const ssize_t n = mnl_socket_recvfrom(nl, buf, sizeof(buf));
+
+		if (n < 0)
+			return -errno;
+		rc = mnl_cb_run(buf, (size_t)n, parent, mnl_socket_get_portid(nl), note_filter,
+				found);
+	} while (rc > MNL_CB_STOP);
+	return rc < 0 ? -errno : 0;
+}
+
+int sw_link_has_filters(unsigned ifindex)
+{
+	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	int found = 0, rc;
+
+	if (!nl)
+		return -errno;
+	rc = mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ? -errno : 0;
+	if (!rc)
+		rc = dump_filters(nl, ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS), &found);
+	if (!rc)
+		rc = dump_filters(nl, ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS), &found);
+	mnl_socket_close(nl);
+	return rc ? rc : found;
 }
 
 static int name_into(struct ifreq *ifr, const char *name)

@@ -23,6 +23,9 @@ SW_MUST int sw_link_silence(unsigned ifindex);
 /** Remove an interface of the caller's namespace.  @return 0 or -errno. */
 int sw_link_delete(unsigned ifindex);
 
+/** @return 1 when the interface's clsact qdisc holds any filter, 0 when none, or -errno. */
+SW_MUST int sw_link_has_filters(unsigned ifindex);
+
 /** What a guarded interface is like. */
 struct sw_link_info {
 	unsigned ifindex;

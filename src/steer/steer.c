@@ -18,7 +18,6 @@
 
 #include <steer.skel.h> /* generated */
 
-#define TCX_INGRESS 46 /* BPF_TCX_INGRESS, uapi headers of Linux 6.6 */
 #define LEASE_NS 3000000000ull
 #define TC_PRIORITY 0x5359
 #define TC_HANDLES 16
@@ -50,7 +49,7 @@ static sw_mono mono_now(void)
 
 static int attach_tcx(struct hook *h, int prog_fd, unsigned ifindex)
 {
-	h->link_fd = bpf_link_create(prog_fd, (int)ifindex, (enum bpf_attach_type)TCX_INGRESS,
+	h->link_fd = bpf_link_create(prog_fd, (int)ifindex, (enum bpf_attach_type)SW_TCX_INGRESS,
 				     NULL);
 	return h->link_fd < 0 ? -errno : 0;
 }
@@ -135,15 +134,10 @@ static void detach(struct hook *h)
 		bpf_tc_detach(&h->tc, &h->opts);
 	}
 	h->tc_attached = false;
-	/* The qdisc goes only when it was made here; others may have joined it since, but then
-	 * their filters keep working only with it: leave it to them when any is left. */
-	if (h->tc_created) {
-		struct bpf_tc_opts q = { .sz = sizeof(q), .handle = 1, .priority = TC_PRIORITY };
-
-		if (bpf_tc_query(&h->tc, &q) == -ENOENT) {
-			h->tc.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
-			bpf_tc_hook_destroy(&h->tc);
-		}
+	/* The qdisc goes only when it was made here and nobody has joined it since. */
+	if (h->tc_created && sw_link_has_filters((unsigned)h->tc.ifindex) == 0) {
+		h->tc.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
+		bpf_tc_hook_destroy(&h->tc);
 	}
 	h->tc_created = false;
 }
@@ -226,8 +220,11 @@ restore_print:
 
 void sw_steer_close(struct sw_steer *st)
 {
+	libbpf_print_fn_t print;
+
 	if (!st)
 		return;
+	print = sw_bpf_quiet(); /* an interface that is gone is no news */
 	detach(&st->guard);
 	detach(&st->pair_in);
 	sw_steer_bpf__destroy(st->bpf);
@@ -235,6 +232,7 @@ void sw_steer_close(struct sw_steer *st)
 	for (size_t i = 0; i < st->nclaim; i++)
 		close(st->claim[i]);
 	free(st);
+	libbpf_set_print(print);
 }
 
 int sw_steer_take_socket(struct sw_steer *st, size_t i)

@@ -61,8 +61,8 @@ ParameterizedTest(struct v1_row *r, proxyhdr, v1)
 {
 	const struct sockaddr_storage src = addr(r->src, r->sport), dst = addr(r->dst, r->dport);
 	uint8_t out[SW_PROXYHDR_MAX];
-	const size_t n = sw_proxyhdr_build(out, SW_PROXY_V1, (const void *)&src,
-					   (const void *)&dst);
+	const size_t n =
+		sw_proxyhdr_build(out, SW_PROXY_V1, (const void *)&src, (const void *)&dst);
 
 	cr_expect_eq(n, strlen(r->want), "length %zu != %zu", n, strlen(r->want));
 	cr_expect(memcmp(out, r->want, strlen(r->want)) == 0, "got %.*s", (int)n, out);
@@ -78,15 +78,19 @@ struct v2_row {
 ParameterizedTestParameters(proxyhdr, v2)
 {
 	static struct v2_row rows[] = {
-		{ "198.51.100.7", "203.0.113.1", 16,
+		{ "198.51.100.7",
+		  "203.0.113.1",
+		  16,
 		  { 0x21, 0x11, 0, 12, 198, 51, 100, 7, 203, 0, 113, 1, 0x9c, 0x40, 1, 0xbb } },
-		{ "::ffff:198.51.100.7", "::ffff:203.0.113.1", 16,
+		{ "::ffff:198.51.100.7",
+		  "::ffff:203.0.113.1",
+		  16,
 		  { 0x21, 0x11, 0, 12, 198, 51, 100, 7, 203, 0, 113, 1, 0x9c, 0x40, 1, 0xbb } },
-		{ "2001:db8::7", "2001:db8::1", 40,
-		  { 0x21, 0x21, 0, 36,
-		    0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7,
-		    0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
-		    0x9c, 0x40, 1, 0xbb } },
+		{ "2001:db8::7", "2001:db8::1", 40, { 0x21, 0x21, 0, 36, 0x20, 1,    0xd, 0xb8,
+						      0,    0,	  0, 0,	 0,    0,    0,	  0,
+						      0,    0,	  0, 7,	 0x20, 1,    0xd, 0xb8,
+						      0,    0,	  0, 0,	 0,    0,    0,	  0,
+						      0,    0,	  0, 1,	 0x9c, 0x40, 1,	  0xbb } },
 		{ "2001:db8::7", "203.0.113.1", 4, { 0x21, 0, 0, 0 } },
 		{ "", "", 4, { 0x21, 0, 0, 0 } },
 	};
@@ -98,8 +102,8 @@ ParameterizedTest(struct v2_row *r, proxyhdr, v2)
 	static const char signature[] = "\r\n\r\n\0\r\nQUIT\n";
 	const struct sockaddr_storage src = addr(r->src, 40000), dst = addr(r->dst, 443);
 	uint8_t out[SW_PROXYHDR_MAX];
-	const size_t n = sw_proxyhdr_build(out, SW_PROXY_V2, (const void *)&src,
-					   (const void *)&dst);
+	const size_t n =
+		sw_proxyhdr_build(out, SW_PROXY_V2, (const void *)&src, (const void *)&dst);
 
 	cr_assert_eq(n, 12 + r->n, "length %zu != %zu", n, 12 + r->n);
 	cr_expect(memcmp(out, signature, 12) == 0, "signature differs");

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #define PATIENCE_MS 10000 /* nothing here takes that long; a bug does */
-#define BUFFER      65536
+#define BUFFER	    65536
 
 TestSuite(relay, .timeout = 60);
 
@@ -27,7 +27,7 @@ struct rig {
 	struct event_base *base;
 	struct event *tick; /* every millisecond, so that turn() returns */
 	struct sw_relay *relay;
-	int door;        /* where guests come from */
+	int door;	 /* where guests come from */
 	int server_door; /* the upstream, unless the test brings its own */
 };
 
@@ -107,13 +107,13 @@ static uint64_t now_ms(void)
 }
 
 /* Turn the loop until @cond holds, for PATIENCE_MS at most. */
-#define UNTIL(g, cond)                                                                   \
-	do {                                                                             \
-		const uint64_t until_ = now_ms() + PATIENCE_MS;                          \
-		while (!(cond)) {                                                        \
-			turn(g);                                                         \
-			cr_assert(now_ms() < until_, "waited in vain for " #cond);       \
-		}                                                                        \
+#define UNTIL(g, cond)                                                                             \
+	do {                                                                                       \
+		const uint64_t until_ = now_ms() + PATIENCE_MS;                                    \
+		while (!(cond)) {                                                                  \
+			turn(g);                                                                   \
+			cr_assert(now_ms() < until_, "waited in vain for " #cond);                 \
+		}                                                                                  \
 	} while (0)
 
 static void nonblocking(int fd)
@@ -453,6 +453,36 @@ Test(relay, slow_reader_bounds_what_waits_and_loses_nothing)
 	rig_free(&g);
 }
 
+/* Small scratch buffers end every turn with work left in both directions. */
+Test(relay, both_directions_take_turns)
+{
+	enum { TOTAL = 100000 };
+	struct rig g = rig_new((struct sw_relay_config){ .buffer_bytes = 64 });
+	const int client = new_client(&g), server = accept_server(&g);
+	const int from[2] = { client, server }, to[2] = { server, client };
+	static unsigned char out[TOTAL], in[TOTAL];
+	size_t got[2] = { 0, 0 };
+
+	for (size_t i = 0; i < TOTAL; i++)
+		out[i] = byte_at(i);
+	for (int d = 0; d < 2; d++)
+		cr_assert_eq(send(from[d], out, TOTAL, 0), TOTAL, "send: %s", strerror(errno));
+	UNTIL(&g, sw_relay_active(g.relay) == 1 && g.relay->stats.to_server == TOTAL &&
+			  g.relay->stats.to_client == TOTAL);
+	for (int d = 0; d < 2; d++) {
+		while (got[d] < TOTAL) {
+			const ssize_t n = get(&g, to[d], in + got[d], TOTAL - got[d]);
+
+			cr_assert(n > 0, "read %zd", n);
+			got[d] += (size_t)n;
+		}
+		cr_expect(memcmp(in, out, TOTAL) == 0, "direction %d: bytes differ", d);
+	}
+	close(client);
+	close(server);
+	rig_free(&g);
+}
+
 Test(relay, end_of_file_waits_for_what_is_kept)
 {
 	struct rig g = rig_new((struct sw_relay_config){ 0 });
@@ -640,7 +670,8 @@ Test(relay, client_reset_ends_the_dialing)
 Test(relay, proxy_header_comes_first)
 {
 	for (int v = SW_PROXY_V1; v <= SW_PROXY_V2; v++) {
-		struct rig g = rig_new((struct sw_relay_config){ .proxy = (enum sw_proxy_version)v });
+		struct rig g =
+			rig_new((struct sw_relay_config){ .proxy = (enum sw_proxy_version)v });
 		int guest, server;
 		const int client = connect_guest(&g, &guest);
 		struct sockaddr_in src, dst;

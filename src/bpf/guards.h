@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* The guard map and the counters, as each program has them. */
+#ifndef SW_BPF_GUARDS_H
+#define SW_BPF_GUARDS_H
+
+#include "bpf/packet.h"
+
+#define AF_INET_ 2
+#define AF_INET6_ 10
+#define ST_TIME_WAIT 6
+#define ST_LISTEN 10
+
+const volatile __u8 have_any; /* some guard has any set */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SW_BPF_MAX_GUARDS);
+	__type(key, struct sw_bpf_guard);
+	__type(value, __u32);
+} guards SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SW_NWHY);
+	__type(key, __u32);
+	__type(value, __u64);
+} counters SEC(".maps");
+
+static __always_inline void count(__u32 why)
+{
+	__u64 *n = bpf_map_lookup_elem(&counters, &why);
+
+	if (n)
+		*n += 1;
+}
+
+/* With forwarding on, a guard for every address must not catch what only passes through. */
+static __always_inline bool is_local(void *ctx, __u32 ifindex, const struct packet *p,
+				     struct bpf_fib_lookup *fib)
+{
+	long rc;
+
+	__builtin_memset(fib, 0, sizeof(*fib));
+	fib->ifindex = ifindex;
+	fib->l4_protocol = IPPROTO_TCP;
+	if (p->family == 4) {
+		fib->family = AF_INET_;
+		__builtin_memcpy(&fib->ipv4_src, p->src, 4);
+		__builtin_memcpy(&fib->ipv4_dst, p->dst, 4);
+	} else {
+		fib->family = AF_INET6_;
+		__builtin_memcpy(fib->ipv6_src, p->src, 16);
+		__builtin_memcpy(fib->ipv6_dst, p->dst, 16);
+	}
+	rc = bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
+	return rc != BPF_FIB_LKUP_RET_SUCCESS && rc != BPF_FIB_LKUP_RET_NO_NEIGH &&
+	       rc != BPF_FIB_LKUP_RET_FRAG_NEEDED && rc != BPF_FIB_LKUP_RET_UNREACHABLE &&
+	       rc != BPF_FIB_LKUP_RET_PROHIBIT && rc != BPF_FIB_LKUP_RET_BLACKHOLE;
+}
+
+static __always_inline bool is_guarded(void *ctx, __u32 ifindex, const struct packet *p,
+				       struct bpf_fib_lookup *fib)
+{
+	struct sw_bpf_guard key = { .family = p->family, .port = p->dport };
+
+	__builtin_memcpy(key.addr, p->dst, 16);
+	if (bpf_map_lookup_elem(&guards, &key))
+		return true;
+	if (!have_any)
+		return false;
+	__builtin_memset(key.addr, 0, sizeof(key.addr));
+	key.any = 1;
+	if (!bpf_map_lookup_elem(&guards, &key))
+		return false;
+	if (p->family == 4 ? p->dst[0] >= 224 : p->dst[0] == 0xff)
+		return false;
+	return is_local(ctx, ifindex, p, fib);
+}
+
+/* @return the length of the tuple. */
+static __always_inline __u32 tuple_of(const struct packet *p, struct bpf_sock_tuple *tuple)
+{
+	if (p->family == 4) {
+		__builtin_memcpy(&tuple->ipv4.saddr, p->src, 4);
+		__builtin_memcpy(&tuple->ipv4.daddr, p->dst, 4);
+		tuple->ipv4.sport = p->sport;
+		tuple->ipv4.dport = p->dport;
+		return sizeof(tuple->ipv4);
+	}
+	__builtin_memcpy(tuple->ipv6.saddr, p->src, 16);
+	__builtin_memcpy(tuple->ipv6.daddr, p->dst, 16);
+	tuple->ipv6.sport = p->sport;
+	tuple->ipv6.dport = p->dport;
+	return sizeof(tuple->ipv6);
+}
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* struct synward_config read, checked, and joined with what the host says. */
+#ifndef SW_LISTEN_CONFIG_H
+#define SW_LISTEN_CONFIG_H
+
+#include "core/decide.h"
+#include "steer/link.h"
+
+#include <synward/listener.h>
+
+/** Everything that is settled before something is made. */
+struct sw_plan {
+	struct sw_policy policy;
+	struct sw_masters masters; /* secret: sw_plan_wipe() */
+	struct sw_link_info link;
+	enum sw_mac_alg alg;
+	unsigned workers, queue_depth, ring_frames;
+};
+
+/** Write the line into cf->error, when there is room.  @return @rc. */
+int sw_config_fail(const struct synward_config *cf, int rc, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/** The listen addresses alone.  @return 0 or -EINVAL with a line in cf->error. */
+SW_MUST int sw_config_guards(const struct synward_config *cf, struct sw_policy *out);
+
+/**
+ * Check and settle a configuration.
+ *
+ * @return 0, or -EINVAL, -ENODEV, -ENETDOWN, -ENOTSUP with a line in cf->error.
+ */
+SW_MUST int sw_plan_make(struct sw_plan *out, const struct synward_config *cf);
+
+/** Forget the keys. */
+void sw_plan_wipe(struct sw_plan *plan);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+#include "ops/log.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What is written to stderr from here on is read back by read_log(). */
+static int capture(void)
+{
+	int fds[2];
+
+	cr_assert_eq(pipe2(fds, O_NONBLOCK), 0, "pipe: %s", strerror(errno));
+	dup2(fds[1], STDERR_FILENO);
+	close(fds[1]);
+	return fds[0];
+}
+
+static char *read_log(int fd)
+{
+	static char text[4096];
+	const ssize_t n = read(fd, text, sizeof(text) - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+	return text;
+}
+
+Test(log, lines_and_levels)
+{
+	const int fd = capture();
+	char *text;
+
+	unsetenv("JOURNAL_STREAM");
+	sw_log_open(SW_LOG_INFO);
+	sw_error("a %d", 1);
+	sw_warn("b");
+	sw_info("c");
+	sw_debug("d");
+	sw_logf(SW_LOG_ALWAYS, "ready");
+	text = read_log(fd);
+	cr_expect_str_eq(text,
+			 "synward: error: a 1\nsynward: warning: b\nsynward: c\n"
+			 "synward: ready\n",
+			 "got:\n%s", text);
+}
+
+Test(log, quiet_keeps_what_was_asked_for)
+{
+	const int fd = capture();
+	char *text;
+	int evaluated = 0;
+
+	sw_log_open(SW_LOG_WARN);
+	sw_info("%d", evaluated++);
+	sw_logf(SW_LOG_ALWAYS, "ready");
+	text = read_log(fd);
+	cr_expect_str_eq(text, "synward: ready\n", "got:\n%s", text);
+	cr_expect_eq(evaluated, 0, "the arguments of a silent line were evaluated");
+}
+
+Test(log, journal_gets_priorities)
+{
+	const int fd = capture();
+	char stream[64], *text;
+	struct stat st;
+
+	fstat(STDERR_FILENO, &st);
+	snprintf(stream, sizeof(stream), "%lu:%lu", (unsigned long)st.st_dev,
+		 (unsigned long)st.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	sw_log_open(SW_LOG_DEBUG);
+	sw_error("a");
+	sw_warn("b");
+	sw_info("c");
+	sw_debug("d");
+	text = read_log(fd);
+	cr_expect_str_eq(text,
+			 "<3>synward: error: a\n<4>synward: warning: b\n<6>synward: c\n"
+			 "<7>synward: debug: d\n",
+			 "got:\n%s", text);
+}
+
+Test(log, journal_stream_of_another_file)
+{
+	cr_expect(sw_log_is_journal("8:1234", 8, 1234), "not recognised");
+	cr_expect_not(sw_log_is_journal("8:1235", 8, 1234), "wrong inode");
+	cr_expect_not(sw_log_is_journal("9:1234", 8, 1234), "wrong device");
+	cr_expect_not(sw_log_is_journal("8:1234x", 8, 1234), "trailing text");
+	cr_expect_not(sw_log_is_journal("", 8, 1234), "empty");
+	cr_expect_not(sw_log_is_journal(NULL, 8, 1234), "not set");
+}
+
+Test(log, errno_is_kept_and_long_lines_end)
+{
+	const int fd = capture();
+	char longer[4000], *text;
+
+	memset(longer, 'x', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	sw_log_open(SW_LOG_INFO);
+	errno = ENOENT;
+	sw_info("%s", longer);
+	cr_expect_eq(errno, ENOENT, "errno became %d", errno);
+	text = read_log(fd);
+	cr_expect(strlen(text) < 1024 && text[strlen(text) - 1] == '\n', "%zu bytes", strlen(text));
+	close(STDERR_FILENO);
+	errno = ENOENT;
+	sw_info("nowhere");
+	cr_expect_eq(errno, ENOENT, "errno became %d", errno);
+}
+
+Test(log, one_line_a_period)
+{
+	struct sw_log_limit lim = { 0 };
+	uint64_t skipped = 99;
+
+	cr_expect(sw_log_may(&lim, (sw_mono){ 5 }, 100, &skipped), "the first is held back");
+	cr_expect_eq(skipped, 0, "%lu skipped", skipped);
+	cr_expect_not(sw_log_may(&lim, (sw_mono){ 5 }, 100, &skipped), "too early");
+	cr_expect_not(sw_log_may(&lim, (sw_mono){ 104 }, 100, &skipped), "too early");
+	cr_expect(sw_log_may(&lim, (sw_mono){ 105 }, 100, &skipped), "held back for too long");
+	cr_expect_eq(skipped, 2, "%lu skipped", skipped);
+	cr_expect(sw_log_may(&lim, (sw_mono){ 300 }, 100, &skipped), "held back for too long");
+	cr_expect_eq(skipped, 0, "%lu skipped", skipped);
+}
