@@ -22,6 +22,8 @@ struct scratch {
 	struct packet p;
 	struct macwork x;
 	__u32 tcp[10]; /* the reply's TCP header, zero behind its length */
+	__u32 tcp_len;
+	struct proof proof;
 	struct sw_bpf_flow flow;
 	struct bpf_fib_lookup fib;
 	struct bpf_sock_tuple tuple;
@@ -249,29 +251,46 @@ static __always_inline bool too_small(const struct packet *p, const struct terms
 	return t->mss_index < (p->family == 4 ? t->ts ? 1 : 0 : t->ts ? 2 : 1);
 }
 
+/*
+ * Everything of the reply that needs no packet, into x->tcp and x->tcp_len.  A global function:
+ * verified once, and its many branches do not multiply with the caller's.
+ *
+ * @return SW_WHY_SYN_ANSWERED, or why there is none.
+ */
+__noinline int make_reply(struct scratch *x, struct sw_bpf_settings *s)
+{
+	struct terms t;
+	__u32 epoch, form, data;
+
+	if (!x || !s)
+		return SW_WHY_NO_KEY;
+	if (!round_terms(&x->p, s, &t) || (s->transparent && too_small(&x->p, &t)))
+		return SW_WHY_MSS_SMALL;
+	epoch = (__u32)(wall_ns(s) / EPOCH_NS);
+	form = t.ts ? FORM_WIDE : FORM_NARROW;
+	data = data_bits(&t, epoch);
+	begin_message(&x->x, &x->p, x->p.seq);
+	if (!make_tag(&x->x, form << 4 | x->p.family, data, epoch, 0))
+		return SW_WHY_NO_KEY;
+	x->tcp_len = build_tcp(x, s, &t, isn_of(form, x->x.tag, data),
+			       tsval_of(form, x->x.tag, data));
+	return SW_WHY_SYN_ANSWERED;
+}
+
 static __always_inline int answer(struct xdp_md *ctx, struct scratch *x,
-				  const struct sw_bpf_settings *s)
+				  struct sw_bpf_settings *s)
 {
 	struct packet *p = &x->p;
 	const __u32 ip_len = p->family == 4 ? 20 : 40;
-	const __u32 epoch = (__u32)(wall_ns(s) / EPOCH_NS);
-	struct terms t;
-	__u32 form, data, isn, tsval, tcp_len;
+	int why;
 
 	if (!csum_ok(ctx, p))
 		return drop(SW_WHY_BAD_TCP_CHECKSUM);
-	if (!round_terms(p, s, &t) || (s->transparent && too_small(p, &t)))
-		return drop(SW_WHY_MSS_SMALL);
-	form = t.ts ? FORM_WIDE : FORM_NARROW;
-	data = data_bits(&t, epoch);
-	begin_message(&x->x, p, p->seq);
-	if (!make_tag(&x->x, form << 4 | p->family, data, epoch, 0))
-		return drop(SW_WHY_NO_KEY);
-	isn = isn_of(form, x->x.tag, data);
-	tsval = tsval_of(form, x->x.tag, data);
-	tcp_len = build_tcp(x, s, &t, isn, tsval);
-	if (bpf_xdp_adjust_tail(ctx, (int)(p->l3_off + ip_len + tcp_len) - (int)p->len) ||
-	    !put_frame(ctx, x, s->ttl, tcp_len))
+	why = make_reply(x, s);
+	if (why != SW_WHY_SYN_ANSWERED)
+		return drop(why);
+	if (bpf_xdp_adjust_tail(ctx, (int)(p->l3_off + ip_len + x->tcp_len) - (int)p->len) ||
+	    !put_frame(ctx, x, s->ttl, x->tcp_len))
 		return drop(SW_WHY_SEND_FAILED);
 	count(SW_WHY_SYN_ANSWERED);
 	return XDP_TX;
@@ -312,10 +331,9 @@ static __always_inline bool may_pass(struct scratch *x, __u32 rate)
 	return true;
 }
 
-static __always_inline int judge(struct scratch *x, const struct sw_bpf_settings *s)
+static __always_inline int judge(struct scratch *x, struct sw_bpf_settings *s)
 {
-	struct proof proof;
-	const enum sw_why why = check_cookie(&x->x, &x->p, s, &proof);
+	const enum sw_why why = check_cookie(&x->x, &x->p, s, &x->proof);
 
 	flow_of(&x->p, &x->flow);
 	if (why == SW_WHY_ACK_PROVEN) {
@@ -331,7 +349,7 @@ static __always_inline int judge(struct scratch *x, const struct sw_bpf_settings
 
 /* A guarded segment without a socket of its own.  core/decide.c, sw_decide(). */
 static __always_inline int decide(struct xdp_md *ctx, struct scratch *x,
-				  const struct sw_bpf_settings *s)
+				  struct sw_bpf_settings *s)
 {
 	struct packet *p = &x->p;
 
@@ -361,7 +379,7 @@ SEC("xdp.frags")
 int sw_answer(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	const struct sw_bpf_settings *s;
+	struct sw_bpf_settings *s;
 	const __u32 zero = 0;
 	struct scratch *x;
 	const __be16 *type;

@@ -31,6 +31,7 @@ extern int bpf_sk_assign_tcp_reqsk(struct __sk_buff *skb, struct sock *sk,
 struct scratch {
 	struct packet p;
 	struct macwork x;
+	struct proof proof;
 	struct bpf_sock_tuple tuple;
 	struct bpf_fib_lookup fib;
 };
@@ -71,10 +72,9 @@ static __always_inline int assign(struct __sk_buff *skb, struct bpf_sock *sk,
 /* @sk listens.  The kernel goes on with the packet, whatever comes of it: it resets what it does
  * not know, and the XDP program has bounded how much of that there is. */
 static __always_inline void offer(struct __sk_buff *skb, struct scratch *x, struct bpf_sock *sk,
-				  const struct sw_bpf_settings *s, void *data, void *end)
+				  struct sw_bpf_settings *s, void *data, void *end)
 {
 	struct packet *p = &x->p;
-	struct proof proof;
 	enum sw_why why;
 
 	if (!(p->flags & TCP_ACK) || p->flags & (TCP_SYN | TCP_RST))
@@ -82,9 +82,9 @@ static __always_inline void offer(struct __sk_buff *skb, struct scratch *x, stru
 	why = copy_options(p, data, end);
 	if (why == SW_WHY_SYN_ANSWERED) {
 		read_options(p);
-		why = check_cookie(&x->x, p, s, &proof);
+		why = check_cookie(&x->x, p, s, &x->proof);
 	}
-	if (why == SW_WHY_ACK_PROVEN && assign(skb, sk, p, &proof, s))
+	if (why == SW_WHY_ACK_PROVEN && assign(skb, sk, p, &x->proof, s))
 		count(SW_WHY_HANDOFF_FAILED);
 	count(why);
 }
@@ -92,7 +92,7 @@ static __always_inline void offer(struct __sk_buff *skb, struct scratch *x, stru
 SEC("tc")
 int sw_assign(struct __sk_buff *skb)
 {
-	const struct sw_bpf_settings *s;
+	struct sw_bpf_settings *s;
 	const __u32 zero = 0;
 	struct bpf_sock *sk;
 	struct scratch *x;

@@ -178,40 +178,54 @@ struct proof {
 	__u32 tsval; /* of our SYN-ACK, host order */
 };
 
-/* @return SW_WHY_ACK_PROVEN and *out, or why not. */
-static __always_inline enum sw_why check_cookie(struct macwork *x, const struct packet *p,
-						const struct sw_bpf_settings *s, struct proof *out)
+/* Does the key of @epoch and @master give what was presented?  The answer goes to x->verdict. */
+__noinline int try_key(struct macwork *x, __u32 epoch, __u32 master)
 {
-	const __u64 now = wall_ns(s);
-	const __u32 e = (__u32)(now / EPOCH_NS), soon = (__u32)((now + SKEW_NS) / EPOCH_NS);
-	const __u32 isn = bpf_ntohl(p->ack) - 1, tsval = bpf_ntohl(p->tsecr);
-	const __u32 form = p->ts ? FORM_WIDE : FORM_NARROW;
-	const __u32 data = p->ts ? tsval & 0x3ff : isn & 0x7f;
-	const __u32 parity = p->ts ? data >> 9 & 1 : data >> 6 & 1;
-	enum sw_why why = SW_WHY_NO_KEY;
-	__u32 masters = s->masters;
+	if (!x || !make_tag(x, x->form << 4 | x->family, x->data, epoch, master))
+		return 0;
+	x->verdict = ((isn_of(x->form, x->tag, x->data) ^ x->isn) |
+		      (tsval_of(x->form, x->tag, x->data) ^ x->tsval)) ?
+			     SW_WHY_COOKIE_FORGED :
+			     SW_WHY_ACK_PROVEN;
+	return 0;
+}
 
+/* A global function: verified once.  @return SW_WHY_ACK_PROVEN and *out, or why not. */
+__noinline int check_cookie(struct macwork *x, struct packet *p, struct sw_bpf_settings *s,
+			    struct proof *out)
+{
+	__u32 e, soon, parity;
+	__u64 now;
+
+	if (!x || !p || !s || !out)
+		return SW_WHY_NO_KEY;
+	now = wall_ns(s);
+	e = (__u32)(now / EPOCH_NS);
+	soon = (__u32)((now + SKEW_NS) / EPOCH_NS);
+	x->verdict = SW_WHY_NO_KEY;
+	x->family = p->family;
+	x->isn = bpf_ntohl(p->ack) - 1;
+	x->form = p->ts ? FORM_WIDE : FORM_NARROW;
+	x->tsval = p->ts ? bpf_ntohl(p->tsecr) : 0;
+	x->data = p->ts ? x->tsval & 0x3ff : x->isn & 0x7f;
+	parity = (p->ts ? x->data >> 9 : x->data >> 6) & 1;
 	begin_message(x, p, bpf_htonl(bpf_ntohl(p->seq) - 1));
-	if (masters > SW_BPF_MASTERS)
-		masters = SW_BPF_MASTERS;
-	for (__u32 i = 0; i < 2 * SW_BPF_MASTERS; i++) {
-		const __u32 second = i >= SW_BPF_MASTERS;
-		const __u32 m = second ? i - SW_BPF_MASTERS : i;
-		const __u32 epoch = second ? soon : parity == (e & 1) ? e : e - 1;
-
-		if (m >= masters || (second && (soon == e || parity == (e & 1))))
-			continue;
-		if (!make_tag(x, form << 4 | p->family, data, epoch, m))
-			continue;
-		if (((isn_of(form, x->tag, data) ^ isn) |
-		     (p->ts ? tsval_of(form, x->tag, data) ^ tsval : 0)) == 0) {
-			terms_of(p->family, form, data, &out->terms);
-			out->tsval = tsval;
-			return SW_WHY_ACK_PROVEN;
-		}
-		why = SW_WHY_COOKIE_FORGED;
+	for (__u32 m = 0; m < SW_BPF_MASTERS; m++) {
+		if (m >= s->masters || x->verdict == SW_WHY_ACK_PROVEN)
+			break;
+		try_key(x, parity == (e & 1) ? e : e - 1, m);
 	}
-	return why;
+	for (__u32 m = 0; m < SW_BPF_MASTERS; m++) {
+		if (m >= s->masters || x->verdict == SW_WHY_ACK_PROVEN || soon == e ||
+		    parity == (e & 1))
+			break;
+		try_key(x, soon, m);
+	}
+	if (x->verdict == SW_WHY_ACK_PROVEN) {
+		terms_of(p->family, x->form, x->data, &out->terms);
+		out->tsval = x->tsval;
+	}
+	return (int)x->verdict;
 }
 
 #endif

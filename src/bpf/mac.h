@@ -16,6 +16,8 @@ struct macwork {
 	__u32 state[8];
 	__u32 w[16];
 	__u64 tag; /* out: the first 8 bytes of the MAC as a big-endian number */
+	__u32 form, family, data, isn, tsval; /* what an ACK presents, host order */
+	__u32 verdict;                        /* enum sw_why, while keys are tried */
 };
 
 #define ROTL64(x, n) ((x) << (n) | (x) >> (64 - (n)))

@@ -40,11 +40,18 @@ struct packet {
 	__u8 family, flags, fragment, nvlan;
 	__u8 opt_len;  /* bytes of TCP options */
 	__u8 wscale, wscale_ok, sack, ts;
-	__u8 walk; /* read_options(): where it is */
+	__u8 walk; /* where a loop is: see "Loops" */
 	__u16 mss;   /* host order */
 	__be32 tsval, tsecr;
+	__u64 sum; /* read_ip4(): of the header */
 	__u8 opt[64]; /* the options, zero behind opt_len */
 };
+
+/*
+ * Loops keep what they change in struct packet, which is map memory: the verifier does not follow
+ * values there.  In registers, each way out of a loop would be a state of its own for all that
+ * comes behind, and forty options or fifteen words of header multiply into a million.
+ */
 
 /* @len must be a constant. */
 static __always_inline void *at(void *data, void *end, __u32 off, __u32 len)
@@ -90,26 +97,27 @@ static __always_inline enum sw_why read_ip4(struct packet *p, void *data, void *
 {
 	const struct ip4 *ip = at(data, end, p->l3_off, sizeof(*ip));
 	__u32 hlen, total;
-	__u64 sum = 0;
 
 	if (!ip)
 		return SW_WHY_SHORT;
 	if (ip->ver_ihl >> 4 != 4)
 		return SW_WHY_BAD_IP_VERSION;
-	hlen = (ip->ver_ihl & 0xfu) * 4;
-	if (hlen < sizeof(*ip))
+	p->walk = ip->ver_ihl & 0xf;
+	if (p->walk < 5)
 		return SW_WHY_BAD_IHL;
+	p->sum = 0;
 	for (__u32 i = 0; i < 15; i++) {
 		const __u32 *w = at(data, end, p->l3_off + i * 4, 4);
 
-		if (i * 4 >= hlen)
+		if (i >= p->walk)
 			break;
 		if (!w)
 			return SW_WHY_SHORT;
-		sum += *w;
+		p->sum += *w;
 	}
-	if (fold(sum) != 0xffff)
+	if (fold(p->sum) != 0xffff)
 		return SW_WHY_BAD_IP_CHECKSUM;
+	hlen = p->walk * 4u;
 	if (ip->proto != IPPROTO_TCP)
 		return SW_WHY_NOT_TCP;
 	p->family = 4;
@@ -129,12 +137,35 @@ static __always_inline enum sw_why read_ip4(struct packet *p, void *data, void *
 	return SW_WHY_SYN_ANSWERED;
 }
 
+/* Step over the extension header @next at p->l4_off, the @n-th.  Its successor goes to p->walk. */
+static __always_inline enum sw_why skip_ext(struct packet *p, void *data, void *end, __u32 n)
+{
+	const __u8 next = p->walk;
+	const __u8 *h = at(data, end, p->l4_off, 8);
+
+	if (n == MAX_EXT)
+		return SW_WHY_EXT_HEADERS;
+	if (!h)
+		return SW_WHY_SHORT;
+	p->walk = h[0];
+	if (next != NEXT_FRAGMENT) {
+		p->l4_off += 8 + h[1] * 8u;
+		return (next == NEXT_HOP && n > 0) || (next == NEXT_ROUTING && h[3] != 0) ?
+			       SW_WHY_EXT_HEADERS : SW_WHY_SYN_ANSWERED;
+	}
+	p->l4_off += 8;
+	if (!((h[2] << 8 | h[3]) & 0xfff9))
+		return SW_WHY_SYN_ANSWERED;
+	p->fragment = (h[2] << 8 | h[3]) & 0xfff8 || h[0] != IPPROTO_TCP ? FRAGMENT_LATER :
+									      FRAGMENT_FIRST;
+	return SW_WHY_FRAGMENT;
+}
+
 static __always_inline enum sw_why read_ip6(struct packet *p, void *data, void *end)
 {
 	const struct ip6 *ip = at(data, end, p->l3_off, sizeof(*ip));
 	const __u32 ext_off = p->l3_off + sizeof(*ip);
-	__u32 off = ext_off, payload;
-	__u8 next;
+	__u32 payload;
 
 	if (!ip)
 		return SW_WHY_SHORT;
@@ -146,39 +177,23 @@ static __always_inline enum sw_why read_ip6(struct packet *p, void *data, void *
 	payload = bpf_ntohs(ip->len);
 	if (payload == 0 && p->len > 65535)
 		payload = p->len - ext_off;
-	next = ip->next;
+	p->walk = ip->next;
+	p->l4_off = ext_off;
 	for (__u32 n = 0; n <= MAX_EXT; n++) {
-		const __u8 *h;
+		enum sw_why why;
 
-		if (next != NEXT_HOP && next != NEXT_ROUTING && next != NEXT_FRAGMENT &&
-		    next != NEXT_DSTOPT)
+		if (p->walk != NEXT_HOP && p->walk != NEXT_ROUTING && p->walk != NEXT_FRAGMENT &&
+		    p->walk != NEXT_DSTOPT)
 			break;
-		if (n == MAX_EXT)
-			return SW_WHY_EXT_HEADERS;
-		h = at(data, end, off, 8);
-		if (!h)
-			return SW_WHY_SHORT;
-		if (next == NEXT_FRAGMENT) {
-			if ((h[2] << 8 | h[3]) & 0xfff9) {
-				p->fragment = (h[2] << 8 | h[3]) & 0xfff8 || h[0] != IPPROTO_TCP ?
-						      FRAGMENT_LATER : FRAGMENT_FIRST;
-				p->l4_off = off + 8;
-				return SW_WHY_FRAGMENT;
-			}
-			off += 8;
-		} else {
-			if ((next == NEXT_HOP && n > 0) || (next == NEXT_ROUTING && h[3] != 0))
-				return SW_WHY_EXT_HEADERS;
-			off += 8 + h[1] * 8u;
-		}
-		next = h[0];
+		why = skip_ext(p, data, end, n);
+		if (why != SW_WHY_SYN_ANSWERED)
+			return why;
 	}
-	if (next != IPPROTO_TCP)
+	if (p->walk != IPPROTO_TCP)
 		return SW_WHY_NOT_TCP;
-	p->l4_off = off;
-	if (ext_off + payload > p->len || ext_off + payload < off + sizeof(struct tcp))
+	if (ext_off + payload > p->len || ext_off + payload < p->l4_off + sizeof(struct tcp))
 		return SW_WHY_BAD_IP_LENGTH;
-	p->l4_len = ext_off + payload - off;
+	p->l4_len = ext_off + payload - p->l4_off;
 	return SW_WHY_SYN_ANSWERED;
 }
 

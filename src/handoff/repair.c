@@ -106,7 +106,7 @@ static int bind_and_connect(int fd, const struct sw_seg *ack, unsigned ifindex,
 
 	to_sockaddr(&peer, ack->family, &ack->src, ack->sport, ifindex);
 	*stage = SW_REPAIR_BIND;
-	/* IP_FREEBIND serves both families: an address that is not up yet, or anycast. */
+	/* IP_FREEBIND serves both families: addresses that are local by a route only (AnyIP). */
 	if (set_int(fd, IPPROTO_IP, IP_FREEBIND, 1) || bind(fd, (struct sockaddr *)&local, len))
 		return -errno;
 	*stage = SW_REPAIR_CONNECT;

@@ -10,12 +10,39 @@
 #include <string.h>
 #include <unistd.h>
 
+#define PAUSE_US 100000
+
 struct sw_fallback {
 	struct synward_listener *lev; /* borrowed */
 	size_t n;
 	int fd[SW_MAX_GUARDS];            /* owned */
 	struct event *ev[SW_MAX_GUARDS];  /* owned */
+	struct event *wakeup;             /* owned */
+	int last_error;
 };
+
+/* Out of descriptors or memory: the connection stays in the backlog, and its readiness would spin
+ * the loop.  Look again in a while. */
+static void rest(struct sw_fallback *fb, int error)
+{
+	const struct timeval pause = { .tv_usec = PAUSE_US };
+
+	for (size_t i = 0; i < fb->n; i++)
+		event_del(fb->ev[i]);
+	if (event_add(fb->wakeup, &pause))
+		sw_fallback_enable(fb, true);
+	if (error == fb->last_error)
+		return;
+	fb->last_error = error;
+	sw_listener_trouble(fb->lev, error); /* may free us */
+}
+
+static void on_wakeup(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	sw_fallback_enable(arg, true);
+}
 
 static void on_ready(evutil_socket_t fd, short what, void *arg)
 {
@@ -27,10 +54,11 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	/* One a call: the callback may free us. */
 	c = accept4((int)fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (c >= 0)
+	if (c >= 0) {
+		fb->last_error = 0;
 		sw_listener_accepted(fb->lev, c, (struct sockaddr *)&peer, (int)len);
-	else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-		sw_listener_trouble(fb->lev, errno);
+	} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+		rest(fb, errno);
 }
 
 static int listen_on(const struct sw_guard *g)
@@ -67,6 +95,11 @@ int sw_fallback_new(struct sw_fallback **out, struct synward_listener *lev,
 	if (!fb)
 		goto out_of_memory;
 	fb->lev = lev;
+	fb->wakeup = event_new(synward_listener_get_base(lev), -1, 0, on_wakeup, fb);
+	if (!fb->wakeup) {
+		free(fb);
+		goto out_of_memory;
+	}
 	for (; fb->n < n; fb->n++) {
 		const size_t i = fb->n;
 
@@ -103,6 +136,7 @@ void sw_fallback_free(struct sw_fallback *fb)
 		event_free(fb->ev[i]);
 		close(fb->fd[i]);
 	}
+	event_free(fb->wakeup);
 	free(fb);
 }
 
@@ -110,6 +144,7 @@ int sw_fallback_enable(struct sw_fallback *fb, bool on)
 {
 	int rc = 0;
 
+	event_del(fb->wakeup);
 	for (size_t i = 0; i < fb->n; i++)
 		rc |= on ? event_add(fb->ev[i], NULL) : event_del(fb->ev[i]);
 	return rc ? -1 : 0;

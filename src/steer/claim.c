@@ -65,7 +65,7 @@ static bool overlaps(unsigned ifindex, const struct sw_guard *g, char found[NAME
 	const size_t plen = claim_name(prefix, ifindex, g, false);
 	struct sw_guard any = *g;
 	bool hit = false;
-	FILE *f = fopen("/proc/net/unix", "re");
+	FILE *f = fopen("/proc/thread-self/net/unix", "re");
 
 	if (!f)
 		return false;

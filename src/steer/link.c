@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define PAIR_MTU 65535
+#define IF_OPER_UP 6 /* linux/if.h, which does not go with net/if.h */
 #define ADDR_GEN_NONE 1 /* IN6_ADDR_GEN_MODE_NONE */
 
 /* Send one request and wait for its acknowledgement. */
@@ -86,6 +87,43 @@ int sw_link_silence(unsigned ifindex)
 	mnl_attr_nest_end(nlh, in6);
 	mnl_attr_nest_end(nlh, spec);
 	return talk(nlh);
+}
+
+static int note_operstate(const struct nlattr *attr, void *state)
+{
+	if (mnl_attr_get_type(attr) == IFLA_OPERSTATE)
+		*(int *)state = mnl_attr_get_u8(attr);
+	return MNL_CB_OK;
+}
+
+static int note_link(const struct nlmsghdr *nlh, void *state)
+{
+	return mnl_attr_parse(nlh, sizeof(struct ifinfomsg), note_operstate, state);
+}
+
+int sw_link_sends(unsigned ifindex)
+{
+	char buf[32768];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	struct ifinfomsg *ifm;
+	int rc = 0, state = 0;
+	ssize_t n;
+
+	if (!nl)
+		return -errno;
+	/* Since Linux 6.9 the question itself makes the kernel notice (rtnl_getlink()). */
+	nlh->nlmsg_type = RTM_GETLINK;
+	nlh->nlmsg_flags = NLM_F_REQUEST;
+	ifm = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifm));
+	ifm->ifi_index = (int)ifindex;
+	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0 ||
+	    (n = mnl_socket_recvfrom(nl, buf, sizeof(buf))) < 0 ||
+	    mnl_cb_run(buf, (size_t)n, 0, mnl_socket_get_portid(nl), note_link, &state) < 0)
+		rc = -errno;
+	mnl_socket_close(nl);
+	return rc ? rc : state == IF_OPER_UP;
 }
 
 int sw_link_delete(unsigned ifindex)

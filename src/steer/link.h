@@ -20,6 +20,12 @@ SW_MUST int sw_link_veth(const char *near, const char *far, int netns_fd);
  */
 SW_MUST int sw_link_silence(unsigned ifindex);
 
+/**
+ * @return 1 when an interface sends, 0 when not yet: an end of a veth pair that came up first drops
+ *         everything until the kernel has noticed the carrier (net/core/link_watch.c); or -errno.
+ */
+SW_MUST int sw_link_sends(unsigned ifindex);
+
 /** Remove an interface of the caller's namespace.  @return 0 or -errno. */
 int sw_link_delete(unsigned ifindex);
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 
 #define FAR_NAME "synward-far"
 #define NAME_TRIES 100
+#define CARRIER_TRIES 1000 /* milliseconds */
 
 /*
  * A child enters the new namespace, because a packet socket belongs to the namespace of the
@@ -128,6 +130,13 @@ static int make_link(struct sw_pair *p, int ns)
 	return rc < 0 ? rc : 0;
 }
 
+/* The near end came up first: nothing may be steered to it before it sends. */
+static void await_carrier(unsigned ifindex)
+{
+	for (unsigned i = 0; i < CARRIER_TRIES && sw_link_sends(ifindex) == 0; i++)
+		poll(NULL, 0, 1);
+}
+
 static int near_side(struct sw_pair *p, int sock, size_t n, char *err, size_t errlen)
 {
 	int ns, rc, unused;
@@ -157,6 +166,7 @@ static int near_side(struct sw_pair *p, int sock, size_t n, char *err, size_t er
 		return rc;
 	}
 	p->far_ifindex = (unsigned)rc;
+	await_carrier(p->ifindex);
 	for (; p->nfd < n; p->nfd++) {
 		rc = recv_step(sock, &p->fd[p->nfd]);
 		if (rc) {

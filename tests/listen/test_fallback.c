@@ -104,7 +104,7 @@ static bool run_until(const unsigned *n, unsigned want)
 	const uint64_t deadline = net_now_ms() + NET_WAIT_MS;
 
 	for (;;) {
-		event_base_loop(base, EVLOOP_NONBLOCK);
+		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 		if (*n >= want)
 			return true;
 		if (!net_again(deadline))
@@ -196,14 +196,14 @@ Test(fallback, disabled_and_enabled)
 	start(SYNWARD_OPT_DISABLED);
 	open_connection(AF_INET);
 	for (unsigned i = 0; i < 10; i++)
-		event_base_loop(base, EVLOOP_NONBLOCK);
+		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 	cr_assert_eq(seen.n, 0, "called while disabled");
 	cr_assert_eq(synward_listener_enable(lev), 0, "enable");
 	cr_assert(run_until(&seen.n, 1), "no connection");
 	cr_assert_eq(synward_listener_disable(lev), 0, "disable");
 	open_connection(AF_INET6);
 	for (unsigned i = 0; i < 10; i++)
-		event_base_loop(base, EVLOOP_NONBLOCK);
+		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 	cr_assert_eq(seen.n, 1, "called while disabled");
 	cr_assert_eq(synward_listener_enable(lev), 0, "enable");
 	cr_assert(run_until(&seen.n, 2), "no second connection");
@@ -222,7 +222,7 @@ Test(fallback, free_in_the_callback)
 	open_connection(AF_INET);
 	cr_assert(run_until(&seen.n, 1), "no connection");
 	for (unsigned i = 0; i < 10; i++)
-		event_base_loop(base, EVLOOP_NONBLOCK);
+		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 	cr_assert(seen.n == 1 && !lev, "%u calls", seen.n);
 	/* Left are our two ends and the one that was accepted. */
 	cr_assert_eq(net_fds(), fds + 3, "%u descriptors, not %u", net_fds(), fds + 3);

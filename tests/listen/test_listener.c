@@ -110,7 +110,7 @@ static bool run_until(const unsigned *n, unsigned want)
 	const uint64_t deadline = net_now_ms() + NET_WAIT_MS;
 
 	for (;;) {
-		event_base_loop(base, EVLOOP_NONBLOCK);
+		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 		if (*n >= want)
 			return true;
 		if (!net_again(deadline))
@@ -123,7 +123,7 @@ static void run_for(uint64_t ms)
 	const uint64_t deadline = net_now_ms() + ms;
 
 	do
-		event_base_loop(base, EVLOOP_NONBLOCK);
+		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 	while (net_again(deadline));
 }
 
@@ -183,7 +183,7 @@ static void open_connection(enum sw_family family, uint16_t sport)
 	send_spec(&ack);
 }
 
-Test(listener, connections_come_to_the_callback, .timeout = 60)
+Test(listener, connections_come_to_the_callback)
 {
 	for (unsigned mac = 0; mac < 2; mac++) {
 		struct synward_config cf;
@@ -313,7 +313,7 @@ static void expect_no_links(void)
 	cr_assert(!strstr(out, "synward"), "left: %s", out);
 }
 
-Test(listener, a_bad_setting_is_named, .timeout = 60)
+Test(listener, a_bad_setting_is_named)
 {
 	unsigned fds;
 
@@ -561,7 +561,7 @@ Test(listener, a_key_outlives_its_process)
 }
 
 /* Shortage is reported when it appears, not with every connection that fails of it. */
-Test(listener, no_descriptors, .timeout = 60)
+Test(listener, no_descriptors)
 {
 	struct frame_spec ack;
 	uint64_t until;
@@ -592,7 +592,7 @@ Test(listener, no_descriptors, .timeout = 60)
 	stop();
 }
 
-Test(listener, free_in_the_error_callback, .timeout = 60)
+Test(listener, free_in_the_error_callback)
 {
 	struct frame_spec ack;
 	int last;
@@ -610,7 +610,7 @@ Test(listener, free_in_the_error_callback, .timeout = 60)
 	event_base_free(base);
 }
 
-Test(listener, nothing_is_left_behind, .timeout = 60)
+Test(listener, nothing_is_left_behind)
 {
 	struct frame_spec syn = frame_syn(SW_IP4);
 	struct sw_seg seg;

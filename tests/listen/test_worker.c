@@ -320,6 +320,7 @@ Test(worker, an_interface_that_goes_does_not_keep_it_busy)
 	ms = busy_ms(400);
 	cr_assert_lt(ms, 60, "down: busy for %lu of 400 ms", ms);
 	net_run("ip link set dev e0 up");
+	net_settle("e1");
 	(void)prove(SW_IP4, 40001);
 	net_run("ip link del dev e0");
 	ms = busy_ms(400);

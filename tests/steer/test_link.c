@@ -125,6 +125,22 @@ Test(link, no_such_interface)
 	cr_assert_eq(sw_link_delete(12345), -ENODEV, "delete");
 }
 
+Test(link, when_it_sends)
+{
+	const uint64_t deadline = net_now_ms() + NET_WAIT_MS;
+
+	net_enter();
+	net_run("ip link add name e0 type veth peer name e1");
+	cr_assert_eq(sw_link_sends(net_index("e0")), 0, "down, it sends");
+	cr_assert_gt(sw_link_up("e0"), 0, "up");
+	cr_assert_eq(sw_link_sends(net_index("e0")), 0, "without carrier, it sends");
+	cr_assert_gt(sw_link_up("e1"), 0, "up");
+	while (!sw_link_sends(net_index("e0")) && net_again(deadline))
+		;
+	cr_assert_eq(sw_link_sends(net_index("e0")), 1, "it never sends");
+	cr_assert_eq(sw_link_sends(12345), -ENODEV, "no such interface");
+}
+
 Test(link, filters_on_either_hook)
 {
 	static const char *const hooks[] = { "ingress", "egress" };

@@ -385,6 +385,7 @@ Test(steer, a_guard_for_every_address_leaves_what_passes_through)
 	net_run("ip link add name g1 type veth peer name p1");
 	net_sysctl("net/ipv6/conf/p1/disable_ipv6", "1");
 	net_run("ip link set dev g1 up && ip link set dev p1 up");
+	net_settle("g1");
 	net_run("ip addr add 203.0.113.1/24 dev g1 && ip addr add 2001:db8:1::1/64 dev g1 nodad");
 	net_run("ip neigh add 203.0.113.9 lladdr 02:00:00:00:00:09 dev g1 nud permanent");
 	net_run("ip neigh add 2001:db8:1::9 lladdr 02:00:00:00:00:09 dev g1 nud permanent");
