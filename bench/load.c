@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A client that measures TCP connections from connect() to the full reply, and the plain server it
+ * is measured against.  One thread, non-blocking sockets, epoll.
+ *
+ *   bench_load --serve 127.0.0.1:8080 --reply-bytes 512
+ *   bench_load --connect 127.0.0.1:8080 --count 10000 --request hello --expect-bytes 512
+ */
+#include "tool.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define NEVENTS 256
+
+struct options {
+	struct sockaddr_storage addr;
+	socklen_t addrlen;
+	bool serve, json, http;
+	bool on_ack; /* hold the handshake's ACK back so that it carries the request */
+	uint64_t count, concurrency, timeout_ms, interval_us;
+	char *request; /* owned */
+	uint64_t request_len;
+	uint64_t expect;    /* bytes of reply; 0 waits for the end of the stream */
+	const char *banner; /* what the server says first, or NULL */
+	uint64_t reply;	    /* bytes the server answers each request with */
+};
+
+/* ---- the client ---- */
+
+enum outcome { OK, TIMEOUT, REFUSED, RESET, SHORT_REPLY, OTHER, NOUTCOMES };
+static const char *const outcome_name[NOUTCOMES] = { "ok",    "timeout", "refused",
+						     "reset", "short",	 "other" };
+
+struct conn {
+	int fd; /* owned; -1 when the slot is free */
+	bool connected;
+	uint64_t start;	     /* ns */
+	uint64_t connect_ns; /* how long connect() took, once connected */
+	size_t sent, got;
+	char head[12]; /* of the reply: "HTTP/1.1 200" */
+};
+
+struct run {
+	const struct options *o;
+	int epfd;
+	struct conn *slot; /* o->concurrency of them */
+	size_t started, finished;
+	uint64_t next_start, last_scan;
+	size_t outcome[NOUTCOMES];
+	uint64_t *connect_ns, *total_ns; /* one per success */
+	int first_errno;		 /* behind the first OTHER */
+};
+
+static bool connect_only(const struct options *o)
+{
+	return o->request_len == 0 && o->expect == 0;
+}
+
+static void finish(struct run *r, struct conn *c, enum outcome how)
+{
+	if (how == OK) {
+		r->connect_ns[r->outcome[OK]] = c->connect_ns;
+		r->total_ns[r->outcome[OK]] = now_ns() - c->start;
+	}
+	r->outcome[how]++;
+	r->finished++;
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+}
+
+static void fail(struct run *r, struct conn *c, int error)
+{
+	enum outcome how = OTHER;
+
+	if (error == ECONNREFUSED)
+		how = REFUSED;
+	else if (error == ECONNRESET || error == EPIPE)
+		how = RESET;
+	else if (error == ETIMEDOUT)
+		how = TIMEOUT;
+	else if (!r->first_errno)
+		r->first_errno = error;
+	finish(r, c, how);
+}
+
+static void start_one(struct run *r, struct conn *c)
+{
+	const struct options *o = r->o;
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c };
+	const int off = 0;
+
+	*c = (struct conn){ .start = now_ns() };
+	r->started++;
+	c->fd = socket(o->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (c->fd < 0) {
+		fail(r, c, errno);
+		return;
+	}
+	/* Out of quick-ack mode a Linux client waits with the ACK for data to put on it. */
+	if (o->on_ack)
+		setsockopt(c->fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off));
+	if ((connect(c->fd, (const struct sockaddr *)&o->addr, o->addrlen) &&
+	     errno != EINPROGRESS) ||
+	    epoll_ctl(r->epfd, EPOLL_CTL_ADD, c->fd, &ev))
+		fail(r, c, errno);
+}
+
+/* @return false when the connection is over. */
+static bool check_connected(struct run *r, struct conn *c)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	if (c->connected)
+		return true;
+	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) || error) {
+		fail(r, c, error ? error : errno);
+		return false;
+	}
+	c->connected = true;
+	c->connect_ns = now_ns() - c->start;
+	if (connect_only(r->o)) {
+		finish(r, c, OK);
+		return false;
+	}
+	return true;
+}
+
+static bool send_request(struct run *r, struct conn *c)
+{
+	const struct options *o = r->o;
+
+	while (c->sent < o->request_len) {
+		const ssize_t n =
+			send(c->fd, o->request + c->sent, o->request_len - c->sent, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EAGAIN)
+			return true;
+		if (n < 0) {
+			fail(r, c, errno);
+			return false;
+		}
+		c->sent += (size_t)n;
+	}
+	return true;
+}
+
+static void keep_head(struct conn *c, const char *data, size_t n)
+{
+	if (c->got < sizeof(c->head)) {
+		const size_t room = sizeof(c->head) - c->got;
+
+		memcpy(c->head + c->got, data, n < room ? n : room);
+	}
+	c->got += n;
+}
+
+static enum outcome judge_end(const struct options *o, const struct conn *c)
+{
+	if (c->got == 0 || c->got < o->expect)
+		return SHORT_REPLY;
+	if (o->http && (c->got < sizeof(c->head) || memcmp(c->head, "HTTP/1.", 7) != 0 ||
+			memcmp(c->head + 8, " 200", 4) != 0))
+		return OTHER;
+	return OK;
+}
+
+static void read_reply(struct run *r, struct conn *c)
+{
+	static char buf[65536];
+
+	for (;;) {
+		const ssize_t n = recv(c->fd, buf, sizeof(buf), 0);
+
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n < 0) {
+			fail(r, c, errno);
+			return;
+		}
+		keep_head(c, buf, (size_t)n);
+		if (n == 0 || (!r->o->http && r->o->expect && c->got >= r->o->expect)) {
+			finish(r, c, judge_end(r->o, c));
+			return;
+		}
+	}
+}
+
+static void on_event(struct run *r, struct conn *c)
+{
+	if (c->fd >= 0 && check_connected(r, c) && send_request(r, c))
+		read_reply(r, c);
+}
+
+static void expire(struct run *r, uint64_t now)
+{
+	if (now - r->last_scan < NS_PER_MS)
+		return;
+	r->last_scan = now;
+	for (size_t i = 0; i < r->o->concurrency; i++)
+		if (r->slot[i].fd >= 0 && now - r->slot[i].start > r->o->timeout_ms * NS_PER_MS)
+			finish(r, &r->slot[i], TIMEOUT);
+}
+
+static void start_due(struct run *r, uint64_t now)
+{
+	for (size_t i = 0; i < r->o->concurrency; i++) {
+		if (r->started == r->o->count || now < r->next_start)
+			return;
+		if (r->slot[i].fd >= 0)
+			continue;
+		start_one(r, &r->slot[i]);
+		r->next_start += r->o->interval_us * 1000;
+	}
+}
+
+static void client(struct run *r)
+{
+	const struct options *o = r->o;
+	struct epoll_event ev[NEVENTS];
+
+	r->next_start = now_ns();
+	while (r->finished < o->count) {
+		uint64_t now = now_ns();
+
+		start_due(r, now);
+		now = now_ns();
+		const bool waits = r->started < o->count && r->next_start > now;
+		const uint64_t nap = waits && r->next_start - now < 5 * NS_PER_MS
+					     ? r->next_start - now
+					     : 5 * NS_PER_MS;
+		const struct timespec ts = { .tv_nsec = (long)nap };
+		const int n = epoll_pwait2(r->epfd, ev, NEVENTS, &ts, NULL);
+
+		for (int i = 0; i < n; i++)
+			on_event(r, ev[i].data.ptr);
+		expire(r, now_ns());
+	}
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static double at_us(const uint64_t *sorted, size_t n, double share)
+{
+	size_t i = (size_t)(share * (double)n);
+
+	if (n == 0)
+		return 0;
+	if (i >= n)
+		i = n - 1;
+	return (double)sorted[i] / 1000;
+}
+
+static void print_times(const char *what, uint64_t *ns, size_t n, bool json)
+{
+	static const double share[] = { 0.5, 0.9, 0.99, 0.999, 1 };
+	double us[5];
+
+	qsort(ns, n, sizeof(*ns), by_size);
+	for (size_t i = 0; i < 5; i++)
+		us[i] = at_us(ns, n, share[i]);
+	if (json)
+		printf(", \"%s_us\": {\"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, "
+		       "\"p999\": %.1f, \"max\": %.1f}",
+		       what, us[0], us[1], us[2], us[3], us[4]);
+	else
+		printf("%-7s us   p50 %.1f   p90 %.1f   p99 %.1f   p99.9 %.1f   max %.1f\n", what,
+		       us[0], us[1], us[2], us[3], us[4]);
+}
+
+static void report(struct run *r, double seconds)
+{
+	const bool json = r->o->json;
+	const size_t ok = r->outcome[OK];
+
+	printf(json ? "{\"count\": %" PRIu64 : "count %" PRIu64, r->o->count);
+	for (size_t i = 0; i < NOUTCOMES; i++)
+		printf(json ? ", \"%s\": %zu" : "   %s %zu", outcome_name[i], r->outcome[i]);
+	printf(json ? ", \"seconds\": %.3f" : "   in %.3f s\n", seconds);
+	print_times("connect", r->connect_ns, ok, json);
+	print_times("total", r->total_ns, ok, json);
+	if (json)
+		puts("}");
+	if (r->first_errno)
+		fprintf(stderr, "bench_load: first other failure: %s\n", strerror(r->first_errno));
+}
+
+static void measure(const struct options *o)
+{
+	struct run r = { .o = o, .epfd = epoll_create1(EPOLL_CLOEXEC) };
+	uint64_t begin;
+
+	if (r.epfd < 0)
+		die("epoll");
+	r.slot = must_calloc(o->concurrency, sizeof(*r.slot));
+	r.connect_ns = must_calloc(o->count, sizeof(*r.connect_ns));
+	r.total_ns = must_calloc(o->count, sizeof(*r.total_ns));
+	for (size_t i = 0; i < o->concurrency; i++)
+		r.slot[i].fd = -1;
+	begin = now_ns();
+	client(&r);
+	report(&r, (double)(now_ns() - begin) / (double)NS_PER_S);
+	free(r.slot);
+	free(r.connect_ns);
+	free(r.total_ns);
+	close(r.epfd);
+}
+
+/* ---- the server ---- */
+
+struct peer {
+	int fd;
+	size_t got;	/* bytes of a request that is not complete yet */
+	size_t pending; /* bytes still to be sent */
+	bool eof;
+};
+
+static void peer_free(struct peer *p)
+{
+	close(p->fd);
+	free(p);
+}
+
+/* @return false when the connection broke. */
+static bool peer_write(struct peer *p)
+{
+	static const char zeros[65536];
+
+	while (p->pending) {
+		const size_t want = p->pending < sizeof(zeros) ? p->pending : sizeof(zeros);
+		const ssize_t n = send(p->fd, zeros, want, MSG_NOSIGNAL);
+
+		if (n < 0)
+			return errno == EAGAIN;
+		p->pending -= (size_t)n;
+	}
+	return true;
+}
+
+static bool peer_read(const struct options *o, struct peer *p)
+{
+	static char buf[65536];
+
+	while (!p->eof) {
+		const ssize_t n = recv(p->fd, buf, sizeof(buf), 0);
+
+		if (n < 0)
+			return errno == EAGAIN;
+		p->eof = n == 0;
+		p->got += (size_t)n;
+		for (; o->request_len && p->got >= o->request_len; p->got -= o->request_len)
+			p->pending += o->reply;
+	}
+	return true;
+}
+
+static void peer_event(const struct options *o, struct peer *p)
+{
+	if (!peer_read(o, p) || !peer_write(p) || (p->eof && !p->pending))
+		peer_free(p);
+}
+
+static void peer_accept(const struct options *o, int lfd, int epfd)
+{
+	for (;;) {
+		const int fd = accept4(lfd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLET };
+		struct peer *p;
+
+		if (fd < 0)
+			return;
+		if (o->banner && send(fd, o->banner, strlen(o->banner), MSG_NOSIGNAL) < 0) {
+			close(fd);
+			continue;
+		}
+		p = must_calloc(1, sizeof(*p));
+		p->fd = fd;
+		ev.data.ptr = p;
+		if (epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &ev))
+			peer_free(p);
+	}
+}
+
+/* Runs until it is killed. */
+static _Noreturn void serve(const struct options *o)
+{
+	const int epfd = epoll_create1(EPOLL_CLOEXEC), one = 1;
+	const int lfd = socket(o->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct epoll_event ev[NEVENTS], lev = { .events = EPOLLIN };
+
+	if (epfd < 0 || lfd < 0)
+		die("socket");
+	setsockopt(lfd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(lfd, (const struct sockaddr *)&o->addr, o->addrlen) || listen(lfd, 4096) ||
+	    epoll_ctl(epfd, EPOLL_CTL_ADD, lfd, &lev))
+		die("listen");
+	fprintf(stderr, "bench_load: ready\n");
+	for (;;) {
+		const int n = epoll_wait(epfd, ev, NEVENTS, -1);
+
+		for (int i = 0; i < n; i++) {
+			if (ev[i].data.ptr)
+				peer_event(o, ev[i].data.ptr);
+			else
+				peer_accept(o, lfd, epfd);
+		}
+	}
+}
+
+/* ---- the command line ---- */
+
+static const char usage_text[] =
+	"usage: bench_load --connect ADDR:PORT [--count N] [--concurrency C] [--interval US]\n"
+	"                  [--request TEXT | --request-bytes N | --http PATH] [--expect-bytes N]\n"
+	"                  [--timeout MS] [--on-ack] [--json]\n"
+	"       bench_load --serve ADDR:PORT [--request-bytes N] [--reply-bytes N] [--banner "
+	"TEXT]\n"
+	"\n"
+	"Without --interval the next connection starts when a slot is free; with it, every US\n"
+	"microseconds while slots are free.  The request is sent as soon as connect() succeeds;\n"
+	"--on-ack puts it on the ACK of the handshake.  Without --expect-bytes the reply ends "
+	"with\n"
+	"the stream.  The server answers every N request bytes (1) with N reply bytes (64).\n";
+
+static void usage(const char *what)
+{
+	fprintf(stderr, "bench_load: %s\n%s", what, usage_text);
+	exit(2);
+}
+
+static uint64_t number(const char *text)
+{
+	char *end;
+	unsigned long long v;
+
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (errno || end == text || *end || text[0] == '-')
+		usage("a number was expected");
+	return v;
+}
+
+static void parse_addr(struct options *o, const char *text)
+{
+	const struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
+					.ai_socktype = SOCK_STREAM };
+	const char *colon = strrchr(text, ':');
+	struct addrinfo *ai;
+	char host[64];
+	size_t len;
+
+	if (!colon)
+		usage("ADDR:PORT was expected");
+	if (text[0] == '[' && colon > text && colon[-1] == ']') {
+		len = (size_t)(colon - text) - 2;
+		text++;
+	} else {
+		len = (size_t)(colon - text);
+	}
+	if (len >= sizeof(host))
+		usage("the address is too long");
+	memcpy(host, text, len);
+	host[len] = '\0';
+	if (getaddrinfo(host, colon + 1, &hints, &ai))
+		usage("ADDR:PORT was expected, with a numeric address");
+	memcpy(&o->addr, ai->ai_addr, ai->ai_addrlen);
+	o->addrlen = ai->ai_addrlen;
+	freeaddrinfo(ai);
+}
+
+static void set_request(struct options *o, const char *before, const char *text, const char *after)
+{
+	free(o->request);
+	if (asprintf(&o->request, "%s%s%s", before, text, after) < 0)
+		die("memory");
+	o->request_len = strlen(o->request);
+}
+
+static void set_request_bytes(struct options *o)
+{
+	free(o->request);
+	o->request = must_calloc(o->request_len + 1, 1);
+	memset(o->request, 'r', o->request_len);
+}
+
+static const struct {
+	const char *name;
+	size_t field;
+} numbers[] = {
+	{ "--count", offsetof(struct options, count) },
+	{ "--concurrency", offsetof(struct options, concurrency) },
+	{ "--timeout", offsetof(struct options, timeout_ms) },
+	{ "--interval", offsetof(struct options, interval_us) },
+	{ "--request-bytes", offsetof(struct options, request_len) },
+	{ "--expect-bytes", offsetof(struct options, expect) },
+	{ "--reply-bytes", offsetof(struct options, reply) },
+};
+
+static void set_value(struct options *o, const char *name, const char *value)
+{
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		if (strcmp(name, numbers[i].name) == 0) {
+			*(uint64_t *)(void *)((char *)o + numbers[i].field) = number(value);
+			if (numbers[i].field == offsetof(struct options, request_len))
+				set_request_bytes(o);
+			return;
+		}
+	}
+	o->serve = o->serve || strcmp(name, "--serve") == 0;
+	o->http = o->http || strcmp(name, "--http") == 0;
+	if (strcmp(name, "--connect") == 0 || strcmp(name, "--serve") == 0)
+		parse_addr(o, value);
+	else if (strcmp(name, "--http") == 0)
+		set_request(o, "GET ", value, " HTTP/1.0\r\n\r\n");
+	else if (strcmp(name, "--request") == 0)
+		set_request(o, "", value, "");
+	else if (strcmp(name, "--banner") == 0)
+		o->banner = value;
+	else
+		usage("an option of the list below was expected");
+}
+
+static void parse_options(struct options *o, char **argv)
+{
+	while (*++argv) {
+		if (strcmp(*argv, "--json") == 0) {
+			o->json = true;
+		} else if (strcmp(*argv, "--on-ack") == 0) {
+			o->on_ack = true;
+		} else {
+			if (!argv[1])
+				usage("a value was expected after the last option");
+			set_value(o, argv[0], argv[1]);
+			argv++;
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { .count = 1, .concurrency = 1, .reply = 64, .timeout_ms = 5000 };
+
+	(void)argc;
+	parse_options(&o, argv);
+	if (!o.addrlen || o.count == 0 || o.concurrency == 0)
+		usage("--connect or --serve is needed");
+	if (o.concurrency > o.count)
+		o.concurrency = o.count;
+	raise_limit();
+	if (o.serve && !o.request_len)
+		set_request(&o, "", "r", "");
+	if (o.serve)
+		serve(&o);
+	measure(&o);
+	free(o.request);
+	return 0;
+}
