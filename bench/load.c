@@ -35,6 +35,7 @@ struct options {
 	uint64_t expect;    /* bytes of reply; 0 waits for the end of the stream */
 	const char *banner; /* what the server says first, or NULL */
 	uint64_t reply;	    /* bytes the server answers each request with */
+	uint64_t backlog;   /* of the server's listen() */
 };
 
 /* ---- the client ---- */
@@ -409,7 +410,7 @@ static _Noreturn void serve(const struct options *o)
 	if (epfd < 0 || lfd < 0)
 		die("socket");
 	setsockopt(lfd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(lfd, (const struct sockaddr *)&o->addr, o->addrlen) || listen(lfd, 4096) ||
+	if (bind(lfd, (const struct sockaddr *)&o->addr, o->addrlen) || listen(lfd, (int)o->backlog) ||
 	    epoll_ctl(epfd, EPOLL_CTL_ADD, lfd, &lev))
 		die("listen");
 	fprintf(stderr, "bench_load: ready\n");
@@ -433,6 +434,7 @@ static const char usage_text[] =
 	"                  [--timeout MS] [--on-ack] [--json]\n"
 	"       bench_load --serve ADDR:PORT [--request-bytes N] [--reply-bytes N] [--banner "
 	"TEXT]\n"
+	"                  [--backlog N]\n"
 	"\n"
 	"Without --interval the next connection starts when a slot is free; with it, every US\n"
 	"microseconds while slots are free.  The request is sent as soon as connect() succeeds;\n"
@@ -512,6 +514,7 @@ static const struct {
 	{ "--request-bytes", offsetof(struct options, request_len) },
 	{ "--expect-bytes", offsetof(struct options, expect) },
 	{ "--reply-bytes", offsetof(struct options, reply) },
+	{ "--backlog", offsetof(struct options, backlog) },
 };
 
 static void set_value(struct options *o, const char *name, const char *value)
@@ -556,7 +559,8 @@ static void parse_options(struct options *o, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .count = 1, .concurrency = 1, .reply = 64, .timeout_ms = 5000 };
+	struct options o = { .count = 1, .concurrency = 1, .reply = 64, .timeout_ms = 5000,
+			     .backlog = 4096 };
 
 	(void)argc;
 	parse_options(&o, argv);

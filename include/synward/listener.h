@@ -55,9 +55,10 @@ struct synward_config {
 	int transparent;       /**< The kernel's own listening sockets get the connections, and
 				    accept() in any program returns them; the callback is never
 				    called.  Everything is done in BPF.  Linux >= 6.9. */
-	char *error;           /**< Out: one line that says what failed and what to do.  May be
-				    NULL. */
-	size_t error_size;     /**< Bytes at error; 256 are enough. */
+	char *error;           /**< Out: one line that says what failed and what to do.  On success
+				    one line for each thing that may not work as it is, or "".  May
+				    be NULL. */
+	size_t error_size;     /**< Bytes at error; 256 are enough, 1024 for many warnings. */
 };
 #define SYNWARD_REFUSE_NONE 0xffffffffu
 
@@ -70,7 +71,12 @@ struct synward_config {
 typedef void (*synward_accept_cb)(struct synward_listener *, evutil_socket_t fd,
 				  struct sockaddr *peer, int socklen, void *arg);
 
-/** The listener met an error it cannot retry; errno holds it.  The listener is still valid. */
+/**
+ * Connections cannot be handed over; errno says why: EMFILE, ENFILE, ENOBUFS or ENOMEM (out of
+ * descriptors or memory), EAGAIN (the queue is full: the callback takes them too slowly), or what
+ * the kernel said.  Called once when it begins, not for each connection.  The listener is still
+ * valid, and clients try again by themselves.
+ */
 typedef void (*synward_error_cb)(struct synward_listener *, void *arg);
 
 #define SYNWARD_OPT_DISABLED (1u << 0) /**< Start disabled; see synward_listener_enable(). */
@@ -128,6 +134,8 @@ struct synward_stats {
 	uint64_t xdp_answered; /**< SYNs answered at XDP, part of synacks */
 	uint64_t xdp_dropped;  /**< frames refused at XDP, part of dropped */
 	uint64_t queued;     /**< connections waiting for the callback now */
+	uint64_t clock_age_ms; /**< since the BPF answerer's clock and keys were last renewed, which
+				    is done every second; its keys last a minute.  0 without it */
 	uint64_t reason[SYNWARD_MAX_REASONS]; /**< by reason, see synward_reason_name() */
 };
 SYNWARD_EXPORT void synward_listener_get_stats(const struct synward_listener *lev,

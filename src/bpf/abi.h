@@ -7,6 +7,7 @@
 #include <linux/types.h>
 
 #define SW_BPF_MAX_GUARDS 64
+#define SW_BPF_GUARD_ROWS (2 * SW_BPF_MAX_GUARDS)
 
 /*
  * SO_PRIORITY of a socket that is being made.  connect() in repair mode lets the kernel deliver to
@@ -17,7 +18,8 @@
  */
 #define SW_BPF_VEIL 0x73796e77u
 
-/** Key of the guard map.  A guard for every address of a family has addr all zero and any 1. */
+/** Key of the guard map.  A guard for every address of a family has addr all zero and any 1.  In
+ *  transparent mode each address is there once more, with port 0. */
 struct sw_bpf_guard {
 	__u8 family; /* 4 or 6, enum sw_family */
 	__u8 any;    /* 1: every local address */
@@ -29,6 +31,7 @@ _Static_assert(sizeof(struct sw_bpf_guard) == 20, "map key: no padding, same on 
 #define SW_BPF_EPOCHS 4   /* slots of epoch keys, by epoch & 3: E-1 .. E+2 */
 #define SW_BPF_MASTERS 3  /* SW_MAX_MASTERS */
 #define SW_BPF_KEYS (SW_BPF_EPOCHS * SW_BPF_MASTERS)
+#define SW_BPF_USED (1u << 19) /* SW_USED_SLOTS */
 #define SW_BPF_RECENT 65536 /* proven connections that are remembered while they settle */
 
 /** Element (epoch & 3) * SW_BPF_MASTERS + master of the key map. */

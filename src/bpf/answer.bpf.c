@@ -7,16 +7,11 @@
 #include "bpf/cookie.h"
 #include "bpf/guards.h"
 
-/* Connections proven a moment ago: their next segments prove nothing, and their sockets may still
- * be on the way.  Only proof makes an entry, so nobody can fill it without real handshakes. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, SW_BPF_RECENT);
-	__type(key, struct sw_bpf_flow);
-	__type(value, __u64); /* CLOCK_MONOTONIC when it was proven */
-} recent SEC(".maps");
+/* Linux 6.8.  Asks the driver for the tag that it took out of the frame. */
+extern int bpf_xdp_metadata_rx_vlan_tag(const struct xdp_md *ctx, __be16 *proto,
+					__u16 *tci) __ksym __weak;
 
-#define RECENT_NS 2000000000ull
+#define VLAN_ID 0xfff
 
 struct scratch {
 	struct packet p;
@@ -27,7 +22,7 @@ struct scratch {
 	struct sw_bpf_flow flow;
 	struct bpf_fib_lookup fib;
 	struct bpf_sock_tuple tuple;
-	__u64 refuse_last, refuse_credit;
+	struct bucket refuse;
 };
 
 struct {
@@ -50,10 +45,14 @@ static __always_inline int pass(__u32 why)
 }
 
 /* core/decide.c, is_martian4() and is_martian6(). */
-static __always_inline bool is_martian(const struct packet *p, bool loopback)
+static __always_inline bool is_martian(struct xdp_md *ctx, const struct packet *p, bool loopback)
 {
+	const __u8 *eth_src = at((void *)(long)ctx->data, (void *)(long)ctx->data_end, 6, 6);
 	const __u32 *w = (const __u32 *)p->src;
 
+	/* An answer to a group address of Ethernet would go to every host. */
+	if (!eth_src || eth_src[0] & 1)
+		return true;
 	if (p->family == 4)
 		return p->src[0] == 0 || p->src[0] >= 224 || (p->src[0] == 127 && !loopback);
 	if (p->src[0] == 0xff)
@@ -296,41 +295,6 @@ static __always_inline int answer(struct xdp_md *ctx, struct scratch *x,
 	return XDP_TX;
 }
 
-static __always_inline void flow_of(const struct packet *p, struct sw_bpf_flow *f)
-{
-	__builtin_memcpy(f->src, p->src, 16);
-	__builtin_memcpy(f->dst, p->dst, 16);
-	f->sport = p->sport;
-	f->dport = p->dport;
-	f->family = p->family;
-}
-
-static __always_inline bool is_recent(const struct scratch *x)
-{
-	const __u64 *since = bpf_map_lookup_elem(&recent, &x->flow);
-
-	return since && bpf_ktime_get_ns() - *since < RECENT_NS;
-}
-
-/* core/budget.c, one bucket a CPU. */
-static __always_inline bool may_pass(struct scratch *x, __u32 rate)
-{
-	const __u64 now = bpf_ktime_get_ns();
-	__u64 cost;
-
-	if (!rate)
-		return false;
-	cost = 1000000000ull / rate;
-	x->refuse_credit += now - x->refuse_last;
-	x->refuse_last = now;
-	if (x->refuse_credit > 1000000000ull)
-		x->refuse_credit = 1000000000ull;
-	if (x->refuse_credit < cost)
-		return false;
-	x->refuse_credit -= cost;
-	return true;
-}
-
 static __always_inline int judge(struct scratch *x, struct sw_bpf_settings *s)
 {
 	const enum sw_why why = check_cookie(&x->x, &x->p, s, &x->proof);
@@ -342,9 +306,9 @@ static __always_inline int judge(struct scratch *x, struct sw_bpf_settings *s)
 		bpf_map_update_elem(&recent, &x->flow, &now, BPF_ANY);
 		return XDP_PASS; /* counted by who admits it */
 	}
-	if (is_recent(x))
+	if (is_recent(&x->flow))
 		return pass(SW_WHY_AFTER_HANDOFF);
-	return may_pass(x, s->refuse_rate) ? XDP_PASS : drop(why);
+	return may_pass(&x->refuse, s->refuse_rate) ? XDP_PASS : drop(why);
 }
 
 /* A guarded segment without a socket of its own.  core/decide.c, sw_decide(). */
@@ -353,7 +317,7 @@ static __always_inline int decide(struct xdp_md *ctx, struct scratch *x,
 {
 	struct packet *p = &x->p;
 
-	if (is_martian(p, s->loopback))
+	if (is_martian(ctx, p, s->loopback))
 		return drop(SW_WHY_MARTIAN);
 	if (is_land(p))
 		return drop(SW_WHY_LAND);
@@ -368,15 +332,24 @@ static __always_inline int decide(struct xdp_md *ctx, struct scratch *x,
 	}
 	if (p->flags & TCP_RST) {
 		flow_of(p, &x->flow);
-		return is_recent(x) ? pass(SW_WHY_AFTER_HANDOFF) : drop(SW_WHY_RST);
+		return is_recent(&x->flow) ? pass(SW_WHY_AFTER_HANDOFF) : drop(SW_WHY_RST);
 	}
 	if (!(p->flags & TCP_ACK))
 		return drop(SW_WHY_NO_ACK);
 	return judge(x, s);
 }
 
-SEC("xdp.frags")
-int sw_answer(struct xdp_md *ctx)
+/* A tag in the data is copied into the answer.  One that is not there would be lacking.  Tag 0 only
+ * has a priority: the network is the untagged one. */
+static __always_inline bool has_hidden_tag(struct xdp_md *ctx)
+{
+	__be16 proto = 0;
+	__u16 tci = 0;
+
+	return !bpf_xdp_metadata_rx_vlan_tag(ctx, &proto, &tci) && (tci & VLAN_ID);
+}
+
+static __always_inline int answer_frame(struct xdp_md *ctx, bool see_tag)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct sw_bpf_settings *s;
@@ -391,12 +364,10 @@ int sw_answer(struct xdp_md *ctx)
 	type = at(data, end, 12, 2);
 	if (!x || !s || !type)
 		return XDP_PASS;
-	__builtin_memset(&x->p, 0, sizeof(x->p));
-	x->p.len = (__u32)bpf_xdp_get_buff_len(ctx);
-	x->p.l3_off = ETH_HLEN;
+	begin_packet(&x->p, (__u32)bpf_xdp_get_buff_len(ctx));
 	/* What is malformed below the ports, or a fragment, is the kernel's and TC's. */
-	if (read_ip(&x->p, data, end, *type) != SW_WHY_SYN_ANSWERED || 
-	    !is_guarded(ctx, ctx->ingress_ifindex, &x->p, &x->fib))
+	if (read_ip(&x->p, data, end, *type) != SW_WHY_SYN_ANSWERED ||
+	    x->p.dport == 0 || !is_guarded(ctx, ctx->ingress_ifindex, &x->p, &x->fib))
 		return XDP_PASS;
 	state = socket_state(ctx, x);
 	if (state && state != ST_LISTEN &&
@@ -404,11 +375,26 @@ int sw_answer(struct xdp_md *ctx)
 		return XDP_PASS;
 	if (!state && s->transparent)
 		return XDP_PASS; /* nobody listens: the kernel says so */
+	if (see_tag && has_hidden_tag(ctx)) /* the front end has it from the kernel */
+		return s->transparent ? drop(SW_WHY_VLAN_TAG) : XDP_PASS;
 	why = copy_options(&x->p, data, end);
 	if (why != SW_WHY_SYN_ANSWERED)
 		return drop(why);
 	read_options(&x->p);
 	return decide(ctx, x, s);
+}
+
+SEC("xdp.frags")
+int sw_answer(struct xdp_md *ctx)
+{
+	return answer_frame(ctx, false);
+}
+
+/* Loaded instead of the other where it can be: needs BPF_F_XDP_DEV_BOUND_ONLY and native mode. */
+SEC("xdp.frags")
+int sw_answer_tag(struct xdp_md *ctx)
+{
+	return answer_frame(ctx, true);
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

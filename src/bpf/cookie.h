@@ -33,11 +33,11 @@ struct {
 
 const volatile __u8 use_hmac = 1;
 
-static const __u16 wide_mss4[8] = { 216, 536, 1240, 1380, 1420, 1452, 1460, 8960 };
-static const __u16 wide_mss6[8] = { 216, 536, 1220, 1360, 1400, 1432, 1440, 8940 };
-static const __u16 narrow_mss4[4] = { 536, 1240, 1460, 8960 };
-static const __u16 narrow_mss6[4] = { 536, 1220, 1440, 8940 };
-static const __u8 narrow_wscale[8] = { 0, 0, 4, 6, 7, 8, 9, 10 };
+const __u16 wide_mss4[8] = { 216, 536, 1240, 1380, 1420, 1452, 1460, 8960 };
+const __u16 wide_mss6[8] = { 216, 536, 1220, 1360, 1400, 1432, 1440, 8940 };
+const __u16 narrow_mss4[4] = { 536, 1240, 1460, 8960 };
+const __u16 narrow_mss6[4] = { 536, 1220, 1440, 8940 };
+const __u8 narrow_wscale[8] = { 0, 0, 4, 6, 7, 8, 9, 10 };
 
 /* The last entry that is not above @mss, or -1. */
 static __always_inline int mss_index(const __u16 *table, int n, __u16 mss)

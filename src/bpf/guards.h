@@ -14,7 +14,7 @@ const volatile __u8 have_any; /* some guard has any set */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, SW_BPF_MAX_GUARDS);
+	__uint(max_entries, SW_BPF_GUARD_ROWS);
 	__type(key, struct sw_bpf_guard);
 	__type(value, __u32);
 } guards SEC(".maps");
@@ -25,6 +25,22 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } counters SEC(".maps");
+
+/* Connections proven a moment ago: their next segments prove nothing, and their sockets may still
+ * be on the way.  Only proof makes an entry, so nobody can fill it without real handshakes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, SW_BPF_RECENT);
+	__type(key, struct sw_bpf_flow);
+	__type(value, __u64); /* CLOCK_MONOTONIC when it was proven */
+} recent SEC(".maps");
+
+#define RECENT_NS 2000000000ull
+
+/* core/budget.c, one a CPU. */
+struct bucket {
+	__u64 last, credit;
+};
 
 static __always_inline void count(__u32 why)
 {
@@ -75,6 +91,40 @@ static __always_inline bool is_guarded(void *ctx, __u32 ifindex, const struct pa
 	if (p->family == 4 ? p->dst[0] >= 224 : p->dst[0] == 0xff)
 		return false;
 	return is_local(ctx, ifindex, p, fib);
+}
+
+static __always_inline void flow_of(const struct packet *p, struct sw_bpf_flow *f)
+{
+	__builtin_memcpy(f->src, p->src, 16);
+	__builtin_memcpy(f->dst, p->dst, 16);
+	f->sport = p->sport;
+	f->dport = p->dport;
+	f->family = p->family;
+}
+
+static __always_inline bool is_recent(const struct sw_bpf_flow *flow)
+{
+	const __u64 *since = bpf_map_lookup_elem(&recent, flow);
+
+	return since && bpf_ktime_get_ns() - *since < RECENT_NS;
+}
+
+static __always_inline bool may_pass(struct bucket *b, __u32 rate)
+{
+	__u64 now, cost;
+
+	if (!rate)
+		return false;
+	now = bpf_ktime_get_ns();
+	cost = 1000000000ull / rate;
+	b->credit += now - b->last;
+	b->last = now;
+	if (b->credit > 1000000000ull)
+		b->credit = 1000000000ull;
+	if (b->credit < cost)
+		return false;
+	b->credit -= cost;
+	return true;
 }
 
 /* @return the length of the tuple. */

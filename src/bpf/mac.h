@@ -70,7 +70,9 @@ static __always_inline __u64 siphash(const struct macwork *x, const struct sw_bp
 	return v0 ^ v1 ^ v2 ^ v3;
 }
 
-static const __u32 sha256_k[64] = {
+/* Tables are not static: libbpf leaves the offsets of static ones at 0, the kernel then refuses the
+ * BTF, and without BTF there are no global functions: each is verified anew at each call. */
+const __u32 sha256_k[64] = {
 	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4,
 	0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe,
 	0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f,

@@ -25,6 +25,7 @@
 #define MAX_OFF 1023u /* no header begins behind this */
 #define FRAGMENT_FIRST 1 /* begins with the TCP header, at l4_off */
 #define FRAGMENT_LATER 2
+#define FRAGMENT_HIDDEN 3 /* the first one, and more headers come before TCP */
 #define NEXT_HOP 0
 #define NEXT_ROUTING 43
 #define NEXT_FRAGMENT 44
@@ -44,8 +45,15 @@ struct packet {
 	__u16 mss;   /* host order */
 	__be32 tsval, tsecr;
 	__u64 sum; /* read_ip4(): of the header */
-	__u8 opt[64]; /* the options, zero behind opt_len */
+	__u8 opt[64]; /* copy_options(): the first 40, zero behind opt_len */
 };
+
+static __always_inline void begin_packet(struct packet *p, __u32 len)
+{
+	__builtin_memset(p, 0, __builtin_offsetof(struct packet, opt));
+	p->len = len;
+	p->l3_off = ETH_HLEN;
+}
 
 /*
  * Loops keep what they change in struct packet, which is map memory: the verifier does not follow
@@ -137,6 +145,12 @@ static __always_inline enum sw_why read_ip4(struct packet *p, void *data, void *
 	return SW_WHY_SYN_ANSWERED;
 }
 
+static __always_inline bool is_ext(__u8 next)
+{
+	return next == NEXT_HOP || next == NEXT_ROUTING || next == NEXT_FRAGMENT ||
+	       next == NEXT_DSTOPT;
+}
+
 /* Step over the extension header @next at p->l4_off, the @n-th.  Its successor goes to p->walk. */
 static __always_inline enum sw_why skip_ext(struct packet *p, void *data, void *end, __u32 n)
 {
@@ -156,8 +170,10 @@ static __always_inline enum sw_why skip_ext(struct packet *p, void *data, void *
 	p->l4_off += 8;
 	if (!((h[2] << 8 | h[3]) & 0xfff9))
 		return SW_WHY_SYN_ANSWERED;
-	p->fragment = (h[2] << 8 | h[3]) & 0xfff8 || h[0] != IPPROTO_TCP ? FRAGMENT_LATER :
-									      FRAGMENT_FIRST;
+	p->fragment = (h[2] << 8 | h[3]) & 0xfff8 ? FRAGMENT_LATER :
+		      h[0] == IPPROTO_TCP	  ? FRAGMENT_FIRST :
+		      is_ext(h[0])		  ? FRAGMENT_HIDDEN :
+						    FRAGMENT_LATER;
 	return SW_WHY_FRAGMENT;
 }
 
@@ -182,8 +198,7 @@ static __always_inline enum sw_why read_ip6(struct packet *p, void *data, void *
 	for (__u32 n = 0; n <= MAX_EXT; n++) {
 		enum sw_why why;
 
-		if (p->walk != NEXT_HOP && p->walk != NEXT_ROUTING && p->walk != NEXT_FRAGMENT &&
-		    p->walk != NEXT_DSTOPT)
+		if (!is_ext(p->walk))
 			break;
 		why = skip_ext(p, data, end, n);
 		if (why != SW_WHY_SYN_ANSWERED)
@@ -254,11 +269,9 @@ static __always_inline enum sw_why copy_options(struct packet *p, void *data, vo
 	for (__u32 i = 0; i < 10; i++) {
 		const __u32 *w = at(data, end, p->l4_off + sizeof(*tcp) + i * 4, 4);
 
-		if (i * 4 >= p->opt_len)
-			break;
-		if (!w)
+		if (i * 4 < p->opt_len && !w)
 			return SW_WHY_SHORT;
-		*(__u32 *)(p->opt + i * 4) = *w;
+		*(__u32 *)(p->opt + i * 4) = i * 4 < p->opt_len ? *w : 0;
 	}
 	return SW_WHY_SYN_ANSWERED;
 }

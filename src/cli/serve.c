@@ -3,6 +3,7 @@
 
 #include "cli/cli.h"
 #include "ops/log.h"
+#include "listen/worker.h"
 #include "ops/notify.h"
 #include "steer/addr.h"
 
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#define LATE_MS 2000 /* the answerer's clock is renewed every second */
 #define WANTED_FILES 1048576 /* two descriptors a connection: half a million of them */
 
 struct server {
@@ -21,6 +23,7 @@ struct server {
 	struct synward_listener *listener; /* NULL from the first SIGTERM on */
 	struct sw_relay *relay;		   /* NULL in transparent mode */
 	struct event *term, *intr, *usr1, *deadline;
+	int rc;                    /* exit code of a loop that ended */
 	struct synward_stats last; /* the listener's, of the moment it was freed */
 };
 
@@ -48,7 +51,7 @@ static void print_counter(const char *group, const char *name, uint64_t value)
 
 static void print_guard_counters(const struct synward_stats *s)
 {
-	print_counter("", "frames", s->frames);
+	sw_logf(SW_LOG_ALWAYS, "counter frames %" PRIu64, s->frames);
 	print_counter("", "syns", s->syns);
 	print_counter("", "synacks", s->synacks);
 	print_counter("", "proven", s->proven);
@@ -59,6 +62,8 @@ static void print_guard_counters(const struct synward_stats *s)
 	print_counter("", "xdp_answered", s->xdp_answered);
 	print_counter("", "xdp_dropped", s->xdp_dropped);
 	print_counter("", "queued", s->queued);
+	if (s->clock_age_ms > LATE_MS)
+		print_counter("", "clock_age_ms", s->clock_age_ms);
 	for (unsigned i = 0; i < SYNWARD_MAX_REASONS && synward_reason_name(i); i++)
 		print_counter("reason_", synward_reason_name(i), s->reason[i]);
 }
@@ -101,15 +106,27 @@ static void on_accept(struct synward_listener *lev, evutil_socket_t fd, struct s
 static void on_listener_error(struct synward_listener *lev, void *arg)
 {
 	static struct sw_log_limit limit; /* event loop thread only */
+	const int trouble = errno;
+	struct server *sv = arg;
 	struct timeval tv;
 	uint64_t skipped;
 	sw_mono now;
 
-	(void)lev, (void)arg;
+	(void)lev;
+	if (trouble == ENODEV) {
+		sw_error("interface %s is gone: nothing is guarded any more",
+			 sv->cf->guard.interface);
+		sv->rc = SW_EXIT_FAILED;
+		event_base_loopbreak(sv->base);
+		return;
+	}
 	evutil_gettimeofday(&tv, NULL);
 	now.ns = (uint64_t)tv.tv_sec * 1000000000ull;
 	if (sw_log_may(&limit, now, 1000000000ull, &skipped))
-		sw_error("listener: %s (%" PRIu64 " more since the last line)", strerror(errno),
+		sw_error("listener: %s (%" PRIu64 " more since the last line)",
+			 trouble == EAGAIN ? "the queue of proven connections is full; raise "
+					     "--queue-depth" :
+					     strerror(trouble),
 			 skipped);
 }
 
@@ -218,9 +235,18 @@ static void announce(const struct sw_serve *cf)
 	(void)sw_notify("READY=1");
 }
 
+static void warn_lines(char *lines)
+{
+	char *rest = lines;
+
+	for (char *line; (line = strsep(&rest, "\n"));)
+		if (line[0])
+			sw_warn("%s", line);
+}
+
 static int guard_and_relay(struct server *sv)
 {
-	char why[256] = "";
+	char why[1024] = "";
 	struct synward_config guard = sv->cf->guard;
 
 	guard.error = why;
@@ -233,11 +259,13 @@ static int guard_and_relay(struct server *sv)
 		return exit_code_of(err);
 	}
 	synward_listener_set_error_cb(sv->listener, on_listener_error);
+	warn_lines(why);
+	sw_thread_prefer();
 	announce(sv->cf);
 	event_base_dispatch(sv->base);
 	print_counters(sv);
 	synward_listener_free(sv->listener);
-	return SW_EXIT_OK;
+	return sv->rc;
 }
 
 int sw_serve(const struct sw_serve *cf)
@@ -245,8 +273,11 @@ int sw_serve(const struct sw_serve *cf)
 	struct server sv = { .cf = cf };
 	struct sw_relay_config relay = cf->relay;
 	int rc = SW_EXIT_FAILED, err;
+	const struct rlimit no_core = { 0, 0 };
+	sigset_t late;
 
 	signal(SIGPIPE, SIG_IGN);
+	(void)setrlimit(RLIMIT_CORE, &no_core); /* a core dump would hold the keys */
 	raise_file_limit();
 	sv.base = event_base_new();
 	if (!sv.base || !add_events(&sv)) {
@@ -264,6 +295,11 @@ int sw_serve(const struct sw_serve *cf)
 		sw_relay_free(sv.relay);
 
 free_events:
+	/* A signal that comes now must not end us by its default, which libevent restores. */
+	sigemptyset(&late);
+	sigaddset(&late, SIGTERM);
+	sigaddset(&late, SIGINT);
+	sigprocmask(SIG_BLOCK, &late, NULL);
 	free_event(sv.deadline);
 	free_event(sv.usr1);
 	free_event(sv.intr);

@@ -49,6 +49,9 @@ static bool is_martian6(const uint8_t *b, bool loopback)
 
 static bool is_martian(const struct sw_policy *p, const struct sw_seg *seg)
 {
+	/* An answer to a group address of Ethernet would go to every host. */
+	if (seg->eth_src[0] & 1)
+		return true;
 	return seg->family == SW_IP4 ? is_martian4(seg->src.b, p->loopback)
 				     : is_martian6(seg->src.b, p->loopback);
 }

@@ -51,7 +51,12 @@
 	/* the way in and out */ \
 	SW_WHY(CUT, "cut", "the frame did not fit the ring and could not be given back whole") \
 	SW_WHY(RING_LOST, "ring_lost", "the receive ring was full") \
-	SW_WHY(SEND_FAILED, "send_failed", "the kernel did not take an outgoing frame")
+	SW_WHY(SEND_FAILED, "send_failed", "the kernel did not take an outgoing frame") \
+	SW_WHY(VLAN_TAG, "vlan_tag", \
+	       "the VLAN tag was taken out of the frame, and XDP cannot answer with it") \
+	SW_WHY(AROUND_XDP, "around_xdp", "a SYN came to the listener by a way that misses XDP") \
+	SW_WHY(FILTERED, "filtered", \
+	       "the host's firewall kept the segment that proved the handshake from its socket")
 
 enum sw_why {
 #define SW_WHY_ENUM(constant, name, sentence) SW_WHY_##constant,

@@ -98,6 +98,21 @@ static int limit_advmss(int fd, const struct sw_seg *ack, const struct sw_terms 
 	return set_int(fd, IPPROTO_TCP, TCP_MAXSEG, mss);
 }
 
+/* bind() to a broadcast address leaves the choice of the source to the route: that would be another
+ * connection than the one that was proven. */
+static int check_source(int fd, const struct sw_seg *ack)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	const void *have;
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &len))
+		return -errno;
+	have = ack->family == SW_IP4 ? (const void *)&((struct sockaddr_in *)&ss)->sin_addr :
+				       (const void *)&((struct sockaddr_in6 *)&ss)->sin6_addr;
+	return memcmp(have, ack->dst.b, sw_addr_len(ack->family)) ? -ENETUNREACH : 0;
+}
+
 static int bind_and_connect(int fd, const struct sw_seg *ack, unsigned ifindex,
 			    enum sw_repair_stage *stage)
 {
@@ -110,7 +125,9 @@ static int bind_and_connect(int fd, const struct sw_seg *ack, unsigned ifindex,
 	if (set_int(fd, IPPROTO_IP, IP_FREEBIND, 1) || bind(fd, (struct sockaddr *)&local, len))
 		return -errno;
 	*stage = SW_REPAIR_CONNECT;
-	return connect(fd, (struct sockaddr *)&peer, len) ? -errno : 0;
+	if (connect(fd, (struct sockaddr *)&peer, len))
+		return -errno;
+	return check_source(fd, ack);
 }
 
 static int set_options(int fd, const struct sw_terms *terms, const struct sw_cookie *cookie,
@@ -210,19 +227,40 @@ done:
 	return rc;
 }
 
+bool sw_repair_heard(int fd)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	memset(&info, 0, sizeof(info));
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) || info.tcpi_segs_in > 0;
+}
+
+void sw_repair_discard(int fd)
+{
+	/* Whatever state it is in: closing in repair mode sends nothing. */
+	(void)!set_int(fd, IPPROTO_TCP, TCP_REPAIR, 1);
+	close(fd);
+}
+
 int sw_repair_unveil(int fd)
 {
 	return set_int(fd, SOL_SOCKET, SO_PRIORITY, 0);
 }
 
-int sw_repair_probe(void)
+int sw_repair_probe(enum sw_family family, uint16_t port)
 {
-	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+	const int fd = socket(family == SW_IP4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC,
+			      IPPROTO_TCP);
+	static const struct sw_addr any;
+	struct sockaddr_storage ss;
 	int rc = fd < 0 ? -errno : 0;
 
 	if (rc)
 		return rc;
 	rc = set_int(fd, IPPROTO_TCP, TCP_REPAIR, 1);
+	if (!rc && bind(fd, (struct sockaddr *)&ss, to_sockaddr(&ss, family, &any, port, 0)))
+		rc = -errno;
 	close(fd);
 	return rc;
 }

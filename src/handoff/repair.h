@@ -45,10 +45,23 @@ SW_MUST int sw_repair_connect(const struct sw_seg *ack, const struct sw_terms *t
 			      const struct sw_cookie *cookie, const struct sw_policy *policy,
 			      unsigned ifindex, int *fd, enum sw_repair_stage *stage);
 
+/**
+ * Did the kernel deliver a segment to the socket?  The frame that proved the handshake is given
+ * back and takes the kernel's way, firewall rules included.  A socket that hears nothing belongs
+ * to a client that the host's rules shut out.
+ */
+SW_MUST bool sw_repair_heard(int fd);
+
+/** Close without a word to the peer. */
+void sw_repair_discard(int fd);
+
 /** From here on the kernel delivers to the socket directly.  @return 0 or -errno. */
 SW_MUST int sw_repair_unveil(int fd);
 
-/** @return 0 when this process may use TCP_REPAIR, else -errno. */
-SW_MUST int sw_repair_probe(void);
+/**
+ * @return 0 when this process may make sockets of @family on @port with TCP_REPAIR; -EACCES when
+ *         the port needs CAP_NET_BIND_SERVICE; -EPERM without CAP_NET_ADMIN; else -errno.
+ */
+SW_MUST int sw_repair_probe(enum sw_family family, uint16_t port);
 
 #endif

@@ -27,6 +27,25 @@ int sw_config_fail(const struct synward_config *cf, int rc, const char *fmt, ...
 	return rc;
 }
 
+void sw_config_warn(const struct synward_config *cf, const char *fmt, ...)
+{
+	size_t used, left;
+	va_list ap;
+	int n;
+
+	if (!cf->error || !cf->error_size)
+		return;
+	used = strlen(cf->error);
+	left = cf->error_size - used;
+	va_start(ap, fmt);
+	n = vsnprintf(cf->error + used, left, fmt, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n + 1 >= left)
+		cf->error[used] = '\0';
+	else
+		memcpy(cf->error + used + n, "\n", 2);
+}
+
 static void to_guard(struct sw_guard *g, const struct sockaddr_storage *ss)
 {
 	const struct sockaddr_in *in4 = (const struct sockaddr_in *)ss;
@@ -134,14 +153,46 @@ static int check_numbers(const struct synward_config *cf)
 	return 0;
 }
 
-/* What the kernel itself needs to take a handshake from BPF. */
-static int check_transparent(const struct synward_config *cf, const struct sw_host_tcp *host)
+/* The sockets that are to take the connections.  A service may start later. */
+static int check_service(const struct synward_config *cf, const struct sw_guard *g,
+			 const char *text)
 {
-	if (cf->transparent && host->syncookies == 0)
+	enum sw_service found;
+	const int rc = sw_service_find(g, &found);
+
+	if (rc) {
+		sw_config_warn(cf, "cannot ask what listens on %s: %s", text, strerror(-rc));
+		return 0;
+	}
+	if (found == SW_SERVICE_MPTCP)
+		return sw_config_fail(cf, -EINVAL,
+				      "an MPTCP socket listens on %s: the kernel gives it no proven "
+				      "handshakes; make the service use plain TCP (Go: "
+				      "GODEBUG=multipathtcp=0) or use --upstream",
+				      text);
+	if (found == SW_SERVICE_NONE)
+		sw_config_warn(cf,
+			       "nothing listens on %s in this network namespace: connections are "
+			       "refused until a service does",
+			       text);
+	return 0;
+}
+
+/* What the kernel itself needs to take a handshake from BPF. */
+static int check_transparent(const struct synward_config *cf, const struct sw_policy *policy,
+			     const struct sw_host_tcp *host)
+{
+	int rc = 0;
+
+	if (!cf->transparent)
+		return 0;
+	if (host->syncookies == 0)
 		return sw_config_fail(cf, -EINVAL,
 				      "net.ipv4.tcp_syncookies is 0: the kernel would reset proven "
 				      "handshakes; 'sysctl -w net.ipv4.tcp_syncookies=1'");
-	return 0;
+	for (size_t i = 0; i < policy->nguard && !rc; i++)
+		rc = check_service(cf, &policy->guard[i], cf->listen[i]);
+	return rc;
 }
 
 int sw_plan_make(struct sw_plan *out, const struct synward_config *cf)
@@ -149,6 +200,8 @@ int sw_plan_make(struct sw_plan *out, const struct synward_config *cf)
 	struct sw_host_tcp host;
 	int rc;
 
+	if (cf->error && cf->error_size)
+		cf->error[0] = '\0';
 	memset(out, 0, sizeof(*out));
 	sw_host_tcp_read(&host);
 	rc = check_numbers(cf);
@@ -157,7 +210,7 @@ int sw_plan_make(struct sw_plan *out, const struct synward_config *cf)
 	if (!rc)
 		rc = find_link(cf, &out->link);
 	if (!rc)
-		rc = check_transparent(cf, &host);
+		rc = check_transparent(cf, &out->policy, &host);
 	if (!rc)
 		rc = read_keys(cf, &out->masters);
 	if (rc) {

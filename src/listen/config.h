@@ -21,6 +21,10 @@ struct sw_plan {
 int sw_config_fail(const struct synward_config *cf, int rc, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/** Add a line to cf->error, when there is room for all of it: what may not work as it is. */
+void sw_config_warn(const struct synward_config *cf, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
 /** The listen addresses alone.  @return 0 or -EINVAL with a line in cf->error. */
 SW_MUST int sw_config_guards(const struct synward_config *cf, struct sw_policy *out);
 

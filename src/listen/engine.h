@@ -14,6 +14,7 @@ struct sw_engine {
 	struct sw_steer *steer;   /* owned; NULL in transparent mode */
 	struct sw_worker *worker; /* owned array; NULL in transparent mode */
 	unsigned nworker;
+	unsigned ifindex; /* the guarded interface */
 	struct sw_answer *answer; /* owned; NULL without XDP */
 	struct sw_assign *assign; /* owned; transparent mode only */
 };
@@ -28,7 +29,7 @@ SW_MUST int sw_engine_start(struct sw_engine *e, const struct synward_config *cf
 /** Undo it.  Twice is allowed. */
 void sw_engine_stop(struct sw_engine *e);
 
-/** Once a second: leases, clocks and keys of the BPF programs.  @return 0 or -errno. */
+/** Once a second, by the event loop.  @return 0, -ENODEV when the interface is gone, or -errno. */
 SW_MUST int sw_engine_tick(struct sw_engine *e);
 /** @return errno of a shortage since the last call, or 0. */
 int sw_engine_trouble(struct sw_engine *e);

@@ -24,4 +24,18 @@ void sw_host_tcp_read(struct sw_host_tcp *out);
 void sw_policy_fill(struct sw_policy *p, const struct sw_host_tcp *host,
 		    const struct sw_link_info *link);
 
+/** What listens on a guarded address, in this network namespace. */
+enum sw_service { SW_SERVICE_NONE, SW_SERVICE_TCP, SW_SERVICE_MPTCP };
+
+/**
+ * Ask the kernel.  For a guard of every address, any listener on its port will do; where both
+ * kinds listen, it is SW_SERVICE_MPTCP.
+ *
+ * @return 0 with *out set, or -errno.
+ */
+SW_MUST int sw_service_find(const struct sw_guard *guard, enum sw_service *out);
+
+/** @return whether an interface is one end of a veth pair. */
+SW_MUST bool sw_link_is_veth(const char *name);
+
 #endif

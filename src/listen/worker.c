@@ -11,11 +11,17 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 _Static_assert(SW_BURST <= SW_TX_BATCH, "a turn's answers fit one batch");
 
+#define SETTLE_POLL_MS 1
+#define TICK_NS 1000000000ull
+#define NICE -10
+#define SLICE_NS 100000
 #define LOST_EVERY_NS 100000000ull /* how often the ring's losses are asked for */
 
 static uint64_t clock_ns(clockid_t id)
@@ -34,6 +40,27 @@ sw_mono sw_clock_mono(void)
 sw_wall sw_clock_wall(void)
 {
 	return (sw_wall){ clock_ns(CLOCK_REALTIME) };
+}
+
+/* struct sched_attr of linux/sched/types.h, which glibc's headers do not go together with. */
+struct sched_request {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+};
+
+void sw_thread_prefer(void)
+{
+	struct sched_request rq = { .size = sizeof(rq), .nice = NICE, .runtime = SLICE_NS };
+
+	if (syscall(SYS_sched_setattr, 0, &rq, 0) == 0)
+		return;
+	errno = 0;
+	rq.nice = getpriority(PRIO_PROCESS, 0);
+	if (errno == 0)
+		(void)!syscall(SYS_sched_setattr, 0, &rq, 0);
 }
 
 static socklen_t peer_of(struct sockaddr_storage *out, const struct sw_seg *seg, unsigned ifindex)
@@ -88,33 +115,55 @@ static int make_socket(struct sw_worker *w, const struct sw_seg *seg, const stru
 static enum sw_why admit(void *arg, const struct sw_seg *seg, const struct sw_decision *d)
 {
 	struct sw_worker *w = arg;
-	struct sw_admitted *a = &w->made[w->nmade];
+	struct sw_admitted *a = &w->made[w->nmade].a;
 	int rc;
 
-	if (!sw_admitq_reserve(w->queue))
+	if (w->nmade == SW_MAX_MADE || !sw_admitq_reserve(w->queue)) {
+		atomic_store_explicit(&w->trouble, EAGAIN, memory_order_relaxed);
 		return SW_WHY_QUEUE_FULL;
+	}
 	rc = make_socket(w, seg, d, &a->fd);
 	if (rc) {
 		sw_admitq_cancel(w->queue);
 		return why_failed(w, rc);
 	}
 	a->peerlen = peer_of(&a->peer, seg, w->ifindex);
-	w->nmade++;
+	w->made[w->nmade++].since = sw_clock_mono();
 	return SW_WHY_ACK_PROVEN;
 }
 
-/* At the end of a turn the segments that waited behind their ACKs are with the kernel: let it
- * deliver directly, and the application have the sockets. */
-static void publish(struct sw_worker *w)
+/* The kernel has delivered, and what was queued behind the ACK has been given back: from here on it
+ * delivers directly, and the application has the socket. */
+static void publish(struct sw_worker *w, const struct sw_made *m)
 {
+	if (sw_repair_unveil(m->a.fd))
+		sw_count(&w->n.why[SW_WHY_HANDOFF_FAILED], 1);
+	sw_admitq_push(w->queue, &m->a);
+}
+
+/* At the end of a turn.  @return whether sockets are still waiting for their first segment. */
+static bool settle(struct sw_worker *w, sw_mono now)
+{
+	unsigned kept = 0, published = 0;
+
 	for (unsigned i = 0; i < w->nmade; i++) {
-		if (sw_repair_unveil(w->made[i].fd))
-			sw_count(&w->n.why[SW_WHY_HANDOFF_FAILED], 1);
-		sw_admitq_push(w->queue, &w->made[i]);
+		const struct sw_made m = w->made[i];
+
+		if (!w->settle_ns || sw_repair_heard(m.a.fd)) {
+			publish(w, &m);
+			published++;
+		} else if (now.ns < m.since.ns + w->settle_ns) {
+			w->made[kept++] = m;
+		} else {
+			sw_repair_discard(m.a.fd);
+			sw_admitq_cancel(w->queue);
+			sw_count(&w->n.why[SW_WHY_FILTERED], 1);
+		}
 	}
-	if (w->nmade)
+	w->nmade = kept;
+	if (published)
 		sw_admitq_wake(w->queue);
-	w->nmade = 0;
+	return kept > 0;
 }
 
 static bool next(void *arg, struct sw_rx *rx)
@@ -158,18 +207,25 @@ static void *run(void *arg)
 	struct pollfd pfd[2] = { { .fd = sw_ring_fd(w->ring), .events = POLLIN },
 				 { .fd = w->stop_fd, .events = POLLIN } };
 
-	sw_mono asked = { 0 };
+	sw_mono asked = { 0 }, ticked = { 0 };
 
+	sw_thread_prefer();
 	for (;;) {
 		const sw_wall wall = sw_clock_wall();
 		const sw_mono mono = sw_clock_mono();
+		bool waiting;
 		unsigned n;
 
+		if (w->tick && mono.ns - ticked.ns >= TICK_NS) {
+			w->tick(w->tick_arg);
+			ticked = mono;
+		}
 		if (!sw_keyring_advance(&w->cx->keys, wall))
 			sw_count(&w->n.why[SW_WHY_NO_KEY], 1);
 		n = sw_turn(w->cx, &w->n, &io, wall, mono);
-		publish(w);
-		if (poll(pfd, 2, n == SW_BURST ? 0 : 1000) < 0 && errno != EINTR)
+		waiting = settle(w, mono);
+		if (poll(pfd, 2, n == SW_BURST ? 0 : waiting ? SETTLE_POLL_MS : 1000) < 0 &&
+		    errno != EINTR)
 			break;
 		if (pfd[1].revents)
 			break;
@@ -180,6 +236,8 @@ static void *run(void *arg)
 			asked = mono;
 		}
 	}
+	for (unsigned i = 0; i < w->nmade; i++)
+		sw_admitq_push(w->queue, &w->made[i].a);
 	return NULL;
 }
 
@@ -208,6 +266,9 @@ int sw_worker_init(struct sw_worker *w, int fd, struct sw_admitq *queue,
 	memset(w, 0, sizeof(*w));
 	w->queue = queue;
 	w->ifindex = cf->ifindex;
+	w->settle_ns = cf->settle_ns;
+	w->tick = cf->tick;
+	w->tick_arg = cf->tick_arg;
 	rc = sw_ring_open(&w->ring, fd, cf->far_ifindex, cf->ring_frames, cf->fanout);
 	if (rc) {
 		close(fd);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The guarded interface and the addresses on it. */
 #include "ops/checkup.h"
+#include "handoff/repair.h"
 #include "steer/addr.h"
 #include "steer/link.h"
 
@@ -238,6 +239,18 @@ static void check_listen(struct sw_checkup *cx, const struct ifaddrs *list,
 			 port_of(ss));
 }
 
+/* A handed-over socket is bound to the guarded port, as a listener's connections are. */
+static void check_port(struct sw_checkup *cx, const struct sockaddr_storage *ss)
+{
+	const bool v6 = ss->ss_family == AF_INET6;
+	const unsigned port = ntohs(v6 ? ((const struct sockaddr_in6 *)ss)->sin6_port :
+					 ((const struct sockaddr_in *)ss)->sin_port);
+
+	if (sw_repair_probe(v6 ? SW_IP6 : SW_IP4, (uint16_t)port) == -EACCES)
+		sw_found(cx, SW_FOUND_CAPABILITY, "give CAP_NET_BIND_SERVICE",
+			 "port %u is privileged", port);
+}
+
 void sw_check_addresses(struct sw_checkup *cx)
 {
 	struct ifaddrs *list = NULL;
@@ -253,6 +266,7 @@ void sw_check_addresses(struct sw_checkup *cx)
 
 		seen[ss->ss_family == AF_INET6] = true;
 		check_listen(cx, list, ss);
+		check_port(cx, ss);
 	}
 	freeifaddrs(list);
 	if (cx->loopback)

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define SAY_EVERY_MS 10000
+
 static void dial_next(struct sw_conn *p);
 
 static void end_clear(struct sw_end *e, bool reset)
@@ -29,7 +31,7 @@ void sw_conn_end(struct sw_conn *p, enum sw_relay_cause why)
 	end_clear(&p->client, reset);
 	sw_pipe_clear(&p->up);
 	sw_pipe_clear(&p->down);
-	TAILQ_REMOVE(p->live ? &r->live : &r->dialing, p, link);
+	TAILQ_REMOVE(p->in, p, link);
 	if (p->waits_turn)
 		TAILQ_REMOVE(&r->again, p, turn);
 	free(p);
@@ -168,6 +170,44 @@ static bool send_proxy_header(struct sw_conn *p)
 	return send(p->server.fd, hdr, n, MSG_NOSIGNAL) == (ssize_t)n;
 }
 
+/* One that flaps must not fill the log: two lines in ten seconds, down and up, will do. */
+static bool may_say(struct sw_upstream *up)
+{
+	const uint64_t now = sw_relay_now_ms();
+
+	if (now - up->said_since_ms >= SAY_EVERY_MS) {
+		up->said_since_ms = now;
+		up->said = 0;
+	}
+	return up->said++ < 2;
+}
+
+static void move_to(struct sw_conn *p, struct sw_conn_list *list)
+{
+	if (p->in)
+		TAILQ_REMOVE(p->in, p, link);
+	TAILQ_INSERT_TAIL(list, p, link);
+	p->in = list;
+}
+
+/* No descriptor or memory for the server's socket now: others end and free some, so the client
+ * waits, as long as it would for a silent server. */
+static void wait_for_room(struct sw_conn *p)
+{
+	static const struct timeval a_little = { 0, 50000 };
+	struct sw_relay *r = p->relay;
+	const uint64_t now = sw_relay_now_ms();
+
+	if (!p->waits_since_ms)
+		p->waits_since_ms = now;
+	if (now - p->waits_since_ms >= r->cf.connect_timeout_ms ||
+	    event_add(&r->room_ev, &a_little) < 0) {
+		sw_conn_end(p, SW_END_NO_RESOURCES);
+		return;
+	}
+	move_to(p, &r->waiting);
+}
+
 static void dial_failed(struct sw_conn *p, int err)
 {
 	struct sw_relay *r = p->relay;
@@ -175,15 +215,17 @@ static void dial_failed(struct sw_conn *p, int err)
 	const enum sw_relay_dial_fail why = sw_dial_fail_of(err);
 
 	end_clear(&p->server, true);
-	r->stats.dial_failed[why]++;
+	if (why != SW_DIAL_NO_RESOURCES || !p->waits_since_ms)
+		r->stats.dial_failed[why]++;
 	if (why == SW_DIAL_NO_RESOURCES || why == SW_DIAL_NO_PORT) {
 		sw_relay_ran_out(r, up->name, err);
 	} else if (!up->down) {
 		up->down = true;
-		sw_relay_logf(r, true, "upstream %s is down: %s", up->name, strerror(err));
+		if (may_say(up))
+			sw_relay_logf(r, true, "upstream %s is down: %s", up->name, strerror(err));
 	}
 	if (why == SW_DIAL_NO_RESOURCES)
-		sw_conn_end(p, SW_END_NO_RESOURCES); /* another upstream would not help */
+		wait_for_room(p); /* another upstream would not help */
 	else
 		dial_next(p);
 }
@@ -203,10 +245,10 @@ static void dial_done(struct sw_conn *p)
 	}
 	if (up->down) {
 		up->down = false;
-		sw_relay_logf(r, false, "upstream %s is up again", up->name);
+		if (may_say(up))
+			sw_relay_logf(r, false, "upstream %s is up again", up->name);
 	}
-	TAILQ_REMOVE(&r->dialing, p, link);
-	TAILQ_INSERT_TAIL(&r->live, p, link);
+	move_to(p, &r->live);
 	p->live = true;
 	p->since_ms = sw_relay_now_ms();
 	sw_relay_arm(r);
@@ -233,24 +275,12 @@ static bool end_watch(struct sw_conn *p, struct sw_end *e, event_callback_fn cb)
 	return event_add(&e->ev, NULL) == 0;
 }
 
-/* Start with the next upstream that this connection has not tried; the last one's failure ends
- * the connection. */
-static void dial_next(struct sw_conn *p)
+static void dial(struct sw_conn *p)
 {
 	struct sw_relay *r = p->relay;
 	int rc;
 
-	if (p->attempts == r->cf.nupstream) {
-		sw_conn_end(p, SW_END_CONNECT_FAILED);
-		return;
-	}
-	if (p->attempts++ == 0)
-		p->upstream = r->next++ % r->cf.nupstream;
-	else
-		p->upstream = (p->upstream + 1) % r->cf.nupstream;
-
-	TAILQ_REMOVE(&r->dialing, p, link);
-	TAILQ_INSERT_TAIL(&r->dialing, p, link);
+	move_to(p, &r->dialing);
 	p->since_ms = sw_relay_now_ms();
 	rc = sw_dial(&r->upstream[p->upstream], &p->server.fd);
 	if (rc < 0) {
@@ -263,6 +293,34 @@ static void dial_next(struct sw_conn *p)
 		return;
 	}
 	sw_relay_arm(r);
+}
+
+/* Start with the next upstream that this connection has not tried; the last one's failure ends
+ * the connection. */
+static void dial_next(struct sw_conn *p)
+{
+	struct sw_relay *r = p->relay;
+
+	if (p->attempts == r->cf.nupstream) {
+		sw_conn_end(p, SW_END_CONNECT_FAILED);
+		return;
+	}
+	if (p->attempts++ == 0)
+		p->upstream = r->next++ % r->cf.nupstream;
+	else
+		p->upstream = (p->upstream + 1) % r->cf.nupstream;
+	dial(p);
+}
+
+void sw_conn_try_waiting(struct sw_relay *r)
+{
+	struct sw_conn *last = TAILQ_LAST(&r->waiting, sw_conn_list), *p;
+	bool more = last != NULL;
+
+	while (more && (p = TAILQ_FIRST(&r->waiting))) {
+		more = p != last; /* those that join again wait for the next round */
+		dial(p);
+	}
 }
 
 void sw_conn_dial_timeout(struct sw_conn *p)
@@ -284,7 +342,7 @@ void sw_conn_start(struct sw_relay *r, int fd, const struct sockaddr *peer, sock
 	p->client.fd = fd;
 	p->server.fd = -1;
 	memcpy(&p->peer, peer, peerlen < sizeof(p->peer) ? peerlen : sizeof(p->peer));
-	TAILQ_INSERT_TAIL(&r->dialing, p, link);
+	move_to(p, &r->dialing);
 	r->stats.active++;
 	sw_tune(fd);
 	if (!end_watch(p, &p->client, on_client)) {

@@ -17,6 +17,8 @@ struct sw_upstream {
 	socklen_t addrlen;
 	char name[SW_UPSTREAM_NAME]; /* "192.0.2.1:80", for the log */
 	bool down;		     /* the last attempt failed */
+	uint64_t said_since_ms; /* log lines since then: said */
+	unsigned said;
 };
 
 /* A socket and its one event: both directions, edge-triggered, added once and never changed. */
@@ -25,14 +27,17 @@ struct sw_end {
 	struct event ev;
 };
 
+struct sw_conn_list;
 struct sw_conn {
-	TAILQ_ENTRY(sw_conn) link; /* in relay->dialing or relay->live */
+	struct sw_conn_list *in;   /* relay->dialing, waiting or live */
+	TAILQ_ENTRY(sw_conn) link; /* in the list `in` */
 	TAILQ_ENTRY(sw_conn) turn; /* in relay->again when waits_turn */
 	struct sw_relay *relay;
 	struct sw_end client, server;
 	struct sw_pipe up, down;  /* client to server, server to client */
 	struct sockaddr_in6 peer; /* or a sockaddr_in */
 	uint64_t since_ms;	  /* of this attempt, or of the last byte */
+	uint64_t waits_since_ms;  /* the first lack of a descriptor, 0 for none */
 	size_t upstream;	  /* index of the current attempt */
 	size_t attempts;
 	bool live;	   /* the server is connected */
@@ -51,6 +56,8 @@ struct sw_relay {
 
 	/* The head of each list is the one whose time runs out first. */
 	struct sw_conn_list dialing, live;
+	struct sw_conn_list waiting; /* for a descriptor */
+	struct event room_ev;
 	struct event timer;
 	uint64_t timer_at_ms; /* 0 while not set */
 
@@ -107,5 +114,8 @@ void sw_relay_logf(struct sw_relay *r, bool trouble, const char *fmt, ...)
 
 /** Milliseconds of the monotonic clock, never 0. */
 uint64_t sw_relay_now_ms(void);
+
+/** Dial again for the connections that wait for a descriptor. */
+void sw_conn_try_waiting(struct sw_relay *r);
 
 #endif

@@ -113,6 +113,12 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	sw_relay_arm(r);
 }
 
+static void on_room(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	sw_conn_try_waiting(arg);
+}
+
 void sw_relay_again(struct sw_conn *p)
 {
 	static const struct timeval at_once = { 0, 0 };
@@ -199,9 +205,11 @@ int sw_relay_new(struct event_base *base, const struct sw_relay_config *cf, stru
 	r->cf.upstream = NULL; /* the caller's; ours is the copy */
 	TAILQ_INIT(&r->dialing);
 	TAILQ_INIT(&r->live);
+	TAILQ_INIT(&r->waiting);
 	TAILQ_INIT(&r->again);
 	evtimer_assign(&r->timer, base, on_timer, r);
 	evtimer_assign(&r->again_ev, base, on_again, r);
+	evtimer_assign(&r->room_ev, base, on_room, r);
 	evtimer_assign(&r->done_ev, base, on_done, r);
 	*out = r;
 	return 0;
@@ -222,6 +230,7 @@ void sw_relay_free(struct sw_relay *r)
 	sw_relay_kill_all(r);
 	event_del(&r->done_ev);
 	event_del(&r->again_ev);
+	event_del(&r->room_ev);
 	event_del(&r->timer);
 	free(r->upstream);
 	free(r->scratch.bytes);
@@ -258,7 +267,8 @@ void sw_relay_kill_all(struct sw_relay *r)
 {
 	struct sw_conn *p;
 
-	while ((p = TAILQ_FIRST(&r->dialing)) || (p = TAILQ_FIRST(&r->live)))
+	while ((p = TAILQ_FIRST(&r->dialing)) || (p = TAILQ_FIRST(&r->waiting)) ||
+	       (p = TAILQ_FIRST(&r->live)))
 		sw_conn_end(p, SW_END_DRAIN);
 }
 

@@ -17,6 +17,7 @@
 #include <answer.skel.h> /* generated */
 
 #define EPOCHS_AHEAD 2
+#define DEV_BOUND_ONLY (1u << 6) /* BPF_F_XDP_DEV_BOUND_ONLY, uapi headers of Linux 6.3 */
 
 struct sw_answer {
 	struct sw_answer_bpf *bpf; /* owned */
@@ -27,6 +28,10 @@ struct sw_answer {
 	struct sw_bpf_settings settings;
 	sw_epoch done; /* keys up to done + EPOCHS_AHEAD are in place, when have_keys */
 	bool have_keys;
+	sw_mono ticked;    /* the last tick that succeeded */
+	unsigned ifindex;  /* where it is to be attached, or 0 */
+	bool have_any;     /* some guard has any set */
+	bool sees_tags;    /* sw_answer_tag is loaded, not sw_answer */
 };
 
 static int push_key(struct sw_answer *a, size_t master, sw_epoch epoch)
@@ -69,7 +74,14 @@ int sw_answer_tick(struct sw_answer *a, sw_wall wall, sw_mono mono)
 	if (bpf_map_update_elem(bpf_map__fd(a->bpf->maps.settings), &zero, &a->settings, BPF_ANY) &&
 	    !rc)
 		rc = -errno;
+	if (!rc)
+		a->ticked = mono;
 	return rc;
+}
+
+uint64_t sw_answer_age_ms(const struct sw_answer *a, sw_mono now)
+{
+	return now.ns > a->ticked.ns ? (now.ns - a->ticked.ns) / 1000000 : 0;
 }
 
 static void copy_policy(struct sw_answer *a, const struct sw_answer_config *cf)
@@ -91,20 +103,75 @@ static void copy_policy(struct sw_answer *a, const struct sw_answer_config *cf)
 						.transparent = cf->transparent };
 }
 
+static struct bpf_map *map_of(const struct sw_answer_bpf *b, enum sw_answer_map map)
+{
+	switch (map) {
+	case SW_ANSWER_KEYS:
+		return b->maps.keys;
+	case SW_ANSWER_SETTINGS:
+		return b->maps.settings;
+	case SW_ANSWER_RECENT:
+		return b->maps.recent;
+	case SW_ANSWER_GUARDS:
+	case SW_NANSWER_MAP:
+		break;
+	}
+	return b->maps.guards;
+}
+
+/* @param old  Whose maps to go on with, or NULL. */
+static int load_one(struct sw_answer *a, bool sees_tags, const struct sw_answer_bpf *old)
+{
+	struct sw_answer_bpf *b = sw_answer_bpf__open();
+	struct bpf_program *p;
+	int rc = 0;
+
+	if (!b)
+		return -errno;
+	b->rodata->use_hmac = a->alg == SW_MAC_HMAC_SHA256;
+	b->rodata->have_any = a->have_any;
+	p = sees_tags ? b->progs.sw_answer : b->progs.sw_answer_tag;
+	rc = bpf_program__set_autoload(p, false);
+	if (sees_tags) {
+		bpf_program__set_ifindex(b->progs.sw_answer_tag, a->ifindex);
+		bpf_program__set_flags(b->progs.sw_answer_tag,
+				       bpf_program__flags(b->progs.sw_answer_tag) | DEV_BOUND_ONLY);
+	}
+	for (int m = 0; m < SW_NANSWER_MAP && old && !rc; m++)
+		rc = bpf_map__reuse_fd(map_of(b, (enum sw_answer_map)m),
+				       bpf_map__fd(map_of(old, (enum sw_answer_map)m)));
+	if (!rc)
+		rc = sw_answer_bpf__load(b);
+	if (rc) {
+		sw_answer_bpf__destroy(b);
+		return rc;
+	}
+	a->bpf = b;
+	a->sees_tags = sees_tags;
+	return 0;
+}
+
 static int load(struct sw_answer *a, const struct sw_answer_config *cf, char *err, size_t errlen)
 {
-	int rc;
+	const struct sw_policy *p = cf->policy;
+	int rc = -ENOTSUP, map;
 
-	a->bpf = sw_answer_bpf__open();
-	if (!a->bpf)
-		return sw_bpf_explain(-errno, "open the XDP program", err, errlen);
-	a->bpf->rodata->use_hmac = cf->alg == SW_MAC_HMAC_SHA256;
-	a->bpf->rodata->have_any = sw_bpf_have_any(cf->policy->guard, cf->policy->nguard);
-	rc = sw_answer_bpf__load(a->bpf);
+	if (a->ifindex && sw_bpf_have_kfunc("bpf_xdp_metadata_rx_vlan_tag"))
+		rc = load_one(a, true, NULL);
+	if (rc)
+		rc = load_one(a, false, NULL);
+	if (rc == -EINVAL) {
+		snprintf(err, errlen,
+			 "the kernel does not take the XDP program: it needs Linux 5.18, "
+			 "--transparent 6.9; run without --offload xdp");
+		return -ENOTSUP;
+	}
 	if (rc)
 		return sw_bpf_explain(rc, "load the XDP program", err, errlen);
-	rc = sw_bpf_fill_guards(bpf_map__fd(a->bpf->maps.guards), cf->policy->guard,
-				cf->policy->nguard);
+	map = bpf_map__fd(a->bpf->maps.guards);
+	rc = sw_bpf_fill_guards(map, p->guard, p->nguard);
+	if (!rc && cf->transparent)
+		rc = sw_bpf_fill_addresses(map, p->guard, p->nguard);
 	return rc ? sw_bpf_explain(rc, "fill the BPF map of guards", err, errlen) : 0;
 }
 
@@ -120,6 +187,8 @@ int sw_answer_open(struct sw_answer **out, const struct sw_answer_config *cf, sw
 	a->link_fd = -1;
 	a->masters = *cf->masters;
 	a->alg = cf->alg;
+	a->ifindex = cf->ifindex;
+	a->have_any = sw_bpf_have_any(cf->policy->guard, cf->policy->nguard);
 	copy_policy(a, cf);
 	rc = load(a, cf, err, errlen);
 	if (rc)
@@ -170,36 +239,60 @@ static int name_the_other(unsigned ifindex, char *err, size_t errlen)
 	return -EBUSY;
 }
 
-static int link_xdp(struct sw_answer *a, unsigned ifindex, __u32 flags)
+static int link_xdp(struct sw_answer *a, __u32 flags)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = flags);
 
-	a->link_fd = bpf_link_create(sw_answer_prog_fd(a), (int)ifindex, BPF_XDP, &opts);
+	a->link_fd = bpf_link_create(sw_answer_prog_fd(a), (int)a->ifindex, BPF_XDP, &opts);
 	return a->link_fd < 0 ? -errno : 0;
 }
 
-int sw_answer_attach(struct sw_answer *a, unsigned ifindex, char *err, size_t errlen)
+/* A program that asks the driver cannot run in generic mode.  The maps stay. */
+static int reload_plain(struct sw_answer *a)
+{
+	struct sw_answer_bpf *old = a->bpf;
+	libbpf_print_fn_t print = sw_bpf_quiet();
+	const int rc = load_one(a, false, old);
+
+	libbpf_set_print(print);
+	if (!rc)
+		sw_answer_bpf__destroy(old);
+	return rc;
+}
+
+static int link_generic(struct sw_answer *a)
+{
+	const int rc = a->sees_tags ? reload_plain(a) : 0;
+
+	a->mode = SW_XDP_GENERIC;
+	return rc ? rc : link_xdp(a, XDP_FLAGS_SKB_MODE);
+}
+
+int sw_answer_attach(struct sw_answer *a, char *err, size_t errlen)
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, q);
 	int rc;
 
 	/* Generic and native programs can sit side by side: look for any. */
-	if (!bpf_xdp_query((int)ifindex, 0, &q) && q.attach_mode != XDP_ATTACHED_NONE)
-		return name_the_other(ifindex, err, errlen);
+	if (!bpf_xdp_query((int)a->ifindex, 0, &q) && q.attach_mode != XDP_ATTACHED_NONE)
+		return name_the_other(a->ifindex, err, errlen);
 	a->mode = SW_XDP_NATIVE;
-	rc = link_xdp(a, ifindex, XDP_FLAGS_DRV_MODE);
-	if (rc && rc != -EBUSY && rc != -EEXIST && rc != -EPERM) {
-		a->mode = SW_XDP_GENERIC;
-		rc = link_xdp(a, ifindex, XDP_FLAGS_SKB_MODE);
-	}
+	rc = link_xdp(a, XDP_FLAGS_DRV_MODE);
+	if (rc && rc != -EBUSY && rc != -EEXIST && rc != -EPERM)
+		rc = link_generic(a);
 	if (rc == -EBUSY || rc == -EEXIST)
-		return name_the_other(ifindex, err, errlen);
+		return name_the_other(a->ifindex, err, errlen);
 	return rc ? sw_bpf_explain(rc, "attach the XDP program", err, errlen) : 0;
 }
 
 enum sw_xdp_mode sw_answer_mode(const struct sw_answer *a)
 {
 	return a->mode;
+}
+
+bool sw_answer_sees_tags(const struct sw_answer *a)
+{
+	return a->sees_tags;
 }
 
 void sw_answer_count(const struct sw_answer *a, uint64_t why[SW_NWHY])
@@ -209,18 +302,11 @@ void sw_answer_count(const struct sw_answer *a, uint64_t why[SW_NWHY])
 
 int sw_answer_prog_fd(const struct sw_answer *a)
 {
-	return bpf_program__fd(a->bpf->progs.sw_answer);
+	return bpf_program__fd(a->sees_tags ? a->bpf->progs.sw_answer_tag :
+					      a->bpf->progs.sw_answer);
 }
 
 int sw_answer_map_fd(const struct sw_answer *a, enum sw_answer_map map)
 {
-	switch (map) {
-	case SW_ANSWER_KEYS:
-		return bpf_map__fd(a->bpf->maps.keys);
-	case SW_ANSWER_SETTINGS:
-		return bpf_map__fd(a->bpf->maps.settings);
-	case SW_ANSWER_GUARDS:
-		break;
-	}
-	return bpf_map__fd(a->bpf->maps.guards);
+	return bpf_map__fd(map_of(a->bpf, map));
 }

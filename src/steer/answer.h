@@ -15,6 +15,7 @@ struct sw_answer_config {
 	const struct sw_masters *masters; /* copied */
 	enum sw_mac_alg alg;
 	bool transparent; /* the kernel's listener gets the connections */
+	unsigned ifindex; /* where it is to be attached; 0: nowhere, it is only tested */
 };
 
 /** How an XDP program sits on its interface. */
@@ -31,15 +32,17 @@ SW_MUST int sw_answer_open(struct sw_answer **out, const struct sw_answer_config
 void sw_answer_close(struct sw_answer *a);
 
 /**
- * Attach to an interface: native mode, or generic mode where the driver cannot.  The link ends
+ * Attach to the interface: native mode, or generic mode where the driver cannot.  The link ends
  * with the process.
  *
  * @return 0; -EBUSY when an XDP program is there already, which stays and is named in @err; or
  *         another -errno.
  */
-SW_MUST int sw_answer_attach(struct sw_answer *a, unsigned ifindex, char *err, size_t errlen);
+SW_MUST int sw_answer_attach(struct sw_answer *a, char *err, size_t errlen);
 /** @return how it is attached. */
 enum sw_xdp_mode sw_answer_mode(const struct sw_answer *a);
+/** @return whether it sees VLAN tags that the driver takes out of frames. */
+bool sw_answer_sees_tags(const struct sw_answer *a);
 
 /**
  * Correct the program's clock, and bring the keys of the epochs now-1 .. now+2 into place.  Call
@@ -49,11 +52,20 @@ enum sw_xdp_mode sw_answer_mode(const struct sw_answer *a);
  */
 SW_MUST int sw_answer_tick(struct sw_answer *a, sw_wall wall, sw_mono mono);
 
+/** @return milliseconds since the last sw_answer_tick() that succeeded. */
+uint64_t sw_answer_age_ms(const struct sw_answer *a, sw_mono now);
+
 /** Add the program's counters to @why. */
 void sw_answer_count(const struct sw_answer *a, uint64_t why[SW_NWHY]);
 
 /** Maps that transparent mode shares. */
-enum sw_answer_map { SW_ANSWER_KEYS, SW_ANSWER_SETTINGS, SW_ANSWER_GUARDS };
+enum sw_answer_map {
+	SW_ANSWER_KEYS,
+	SW_ANSWER_SETTINGS,
+	SW_ANSWER_GUARDS,
+	SW_ANSWER_RECENT,
+	SW_NANSWER_MAP
+};
 
 /** @return the map, borrowed. */
 int sw_answer_map_fd(const struct sw_answer *a, enum sw_answer_map map);

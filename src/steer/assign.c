@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "steer/assign.h"
 #include "bpf/abi.h"
+#include "core/used.h"
 #include "steer/bpfutil.h"
 #include "steer/claim.h"
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdio.h>
@@ -23,18 +23,16 @@ struct sw_assign {
 	size_t nclaim;
 };
 
-static int need_kfunc(char *err, size_t errlen)
-{
-	struct btf *btf = btf__load_vmlinux_btf();
-	const bool found = btf && btf__find_by_name_kind(btf, KFUNC, BTF_KIND_FUNC) > 0;
+_Static_assert(SW_BPF_USED == SW_USED_SLOTS, "as long a memory as the front end's");
 
-	btf__free(btf);
-	if (found)
+int sw_assign_need(const char *kfunc, char *err, size_t errlen)
+{
+	if (sw_bpf_have_kfunc(kfunc))
 		return 0;
 	snprintf(err, errlen,
 		 "the kernel has no %s(): --transparent needs Linux 6.9 with CONFIG_DEBUG_INFO_BTF; "
 		 "use --upstream instead",
-		 KFUNC);
+		 kfunc);
 	return -ENOTSUP;
 }
 
@@ -56,6 +54,8 @@ static int load(struct sw_assign *as, const struct sw_answer *answer,
 	if (!rc)
 		rc = bpf_map__reuse_fd(b->maps.guards, sw_answer_map_fd(answer, SW_ANSWER_GUARDS));
 	if (!rc)
+		rc = bpf_map__reuse_fd(b->maps.recent, sw_answer_map_fd(answer, SW_ANSWER_RECENT));
+	if (!rc)
 		rc = sw_assign_bpf__load(b);
 	return rc ? sw_bpf_explain(rc, "load the TC program", err, errlen) : 0;
 }
@@ -70,7 +70,7 @@ int sw_assign_open(struct sw_assign **out, const struct sw_answer *answer,
 	if (!as)
 		goto restore_print;
 	as->link_fd = -1;
-	rc = need_kfunc(err, errlen);
+	rc = sw_assign_need(KFUNC, err, errlen);
 	if (rc)
 		goto close_all;
 	rc = sw_claim(ifindex, cf->policy->guard, cf->policy->nguard, as->claim, err, errlen);

@@ -22,6 +22,12 @@ SW_MUST int sw_assign_open(struct sw_assign **out, const struct sw_answer *answe
 			   size_t errlen);
 void sw_assign_close(struct sw_assign *as); /**< NULL is allowed. */
 
+/**
+ * @param kfunc  A function of the kernel that BPF programs call.
+ * @return 0, or -ENOTSUP with a line in @err that says what --transparent needs.
+ */
+SW_MUST int sw_assign_need(const char *kfunc, char *err, size_t errlen);
+
 /** Add the program's counters to @why. */
 void sw_assign_count(const struct sw_assign *as, uint64_t why[SW_NWHY]);
 

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,21 +55,40 @@ bool sw_bpf_have_any(const struct sw_guard *guard, size_t n)
 	return false;
 }
 
+bool sw_bpf_have_kfunc(const char *name)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	const bool found = btf && btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
+
+	btf__free(btf);
+	return found;
+}
+
+static int fill(int map_fd, const struct sw_guard *g, uint16_t port, __u32 index)
+{
+	struct sw_bpf_guard key = { .family = (__u8)g->family, .any = g->any, .port = htons(port) };
+
+	if (!g->any)
+		memcpy(key.addr, g->addr.b, sizeof(key.addr));
+	return bpf_map_update_elem(map_fd, &key, &index, BPF_ANY) ? -errno : 0;
+}
+
 int sw_bpf_fill_guards(int map_fd, const struct sw_guard *guard, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		const struct sw_guard *g = &guard[i];
-		struct sw_bpf_guard key = { .family = (__u8)g->family,
-					    .any = g->any,
-					    .port = htons(g->port) };
-		const __u32 index = (__u32)i;
+	int rc = 0;
 
-		if (!g->any)
-			memcpy(key.addr, g->addr.b, sizeof(key.addr));
-		if (bpf_map_update_elem(map_fd, &key, &index, BPF_ANY))
-			return -errno;
-	}
-	return 0;
+	for (size_t i = 0; i < n && !rc; i++)
+		rc = fill(map_fd, &guard[i], guard[i].port, (__u32)i);
+	return rc;
+}
+
+int sw_bpf_fill_addresses(int map_fd, const struct sw_guard *guard, size_t n)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < n && !rc; i++)
+		rc = fill(map_fd, &guard[i], 0, (__u32)i);
+	return rc;
 }
 
 void sw_bpf_count(int map_fd, uint64_t why[SW_NWHY])

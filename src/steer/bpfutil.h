@@ -24,8 +24,17 @@ SW_MUST int sw_bpf_explain(int rc, const char *what, char *err, size_t errlen);
 /** @return whether a guard is for every address of its family. */
 SW_MUST bool sw_bpf_have_any(const struct sw_guard *guard, size_t n);
 
+/**
+ * @param name  A function of the kernel that BPF programs call.
+ * @return whether the running kernel has it (and BTF, which tells).
+ */
+SW_MUST bool sw_bpf_have_kfunc(const char *name);
+
 /** Write the guards into a map.  @return 0 or -errno. */
 SW_MUST int sw_bpf_fill_guards(int map_fd, const struct sw_guard *guard, size_t n);
+
+/** Write their addresses once more, with port 0.  @return 0 or -errno. */
+SW_MUST int sw_bpf_fill_addresses(int map_fd, const struct sw_guard *guard, size_t n);
 
 /** Add a per-CPU array of counters, summed over the CPUs. */
 void sw_bpf_count(int map_fd, uint64_t why[SW_NWHY]);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -20,31 +21,37 @@ static void print_addr(char out[INET6_ADDRSTRLEN], const struct sw_guard *g)
 			  INET6_ADDRSTRLEN);
 }
 
-/* "synward/IFINDEX/FAMILY/PORT/" and then the address. */
-static size_t claim_name(char out[NAME_MAX_LEN], unsigned ifindex, const struct sw_guard *g,
-			 bool with_addr)
+/* "synward/IFINDEX/FAMILY/PORT/ADDRESS/" and then a random number, so that nobody can take the name
+ * before us.  Without the address it is what all claims of a port begin with. */
+static size_t claim_prefix(char out[NAME_MAX_LEN], unsigned ifindex, const struct sw_guard *g,
+			   bool with_addr)
 {
-	char addr[INET6_ADDRSTRLEN] = "";
+	char addr[INET6_ADDRSTRLEN];
 
-	if (with_addr)
-		print_addr(addr, g);
-	return (size_t)snprintf(out, NAME_MAX_LEN, "synward/%u/%d/%u/%s", ifindex, (int)g->family,
+	if (!with_addr)
+		return (size_t)snprintf(out, NAME_MAX_LEN, "synward/%u/%d/%u/", ifindex,
+					(int)g->family, g->port);
+	print_addr(addr, g);
+	return (size_t)snprintf(out, NAME_MAX_LEN, "synward/%u/%d/%u/%s/", ifindex, (int)g->family,
 				g->port, addr);
 }
 
-static socklen_t abstract(struct sockaddr_un *sun, const char *name, size_t len)
+static socklen_t abstract(struct sockaddr_un *sun, const char *name)
 {
+	const size_t len = strlen(name);
+
 	memset(sun, 0, sizeof(*sun));
 	sun->sun_family = AF_UNIX;
 	memcpy(sun->sun_path + 1, name, len);
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len);
 }
 
-/* Who listens under this name?  0 when nobody can tell. */
-static pid_t owner(const char *name, size_t len)
+/* Who listens under this name, when it is one who may guard?  Any user can take a name of our
+ * kind; only root's and our own count.  0 for nobody. */
+static pid_t owner(const char *name)
 {
 	struct sockaddr_un sun;
-	const socklen_t sunlen = abstract(&sun, name, len);
+	const socklen_t sunlen = abstract(&sun, name);
 	struct ucred cred = { 0 };
 	socklen_t credlen = sizeof(cred);
 	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -52,43 +59,54 @@ static pid_t owner(const char *name, size_t len)
 	if (fd < 0)
 		return 0;
 	if (connect(fd, (struct sockaddr *)&sun, sunlen) ||
-	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &credlen))
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &credlen) ||
+	    (cred.uid != 0 && cred.uid != geteuid()))
 		cred.pid = 0;
 	close(fd);
 	return cred.pid;
 }
 
-/* A guard for every address overlaps every other one of its port.  @return true and the name. */
-static bool overlaps(unsigned ifindex, const struct sw_guard *g, char found[NAME_MAX_LEN])
+/* Is @name a claim of the same port that catches packets of @g's? */
+static bool overlaps(unsigned ifindex, const struct sw_guard *g, const char *name)
 {
-	char prefix[NAME_MAX_LEN], mine[NAME_MAX_LEN], line[512];
-	const size_t plen = claim_name(prefix, ifindex, g, false);
+	char port[NAME_MAX_LEN], mine[NAME_MAX_LEN], every[NAME_MAX_LEN];
 	struct sw_guard any = *g;
-	bool hit = false;
-	FILE *f = fopen("/proc/thread-self/net/unix", "re");
 
-	if (!f)
-		return false;
-	claim_name(mine, ifindex, g, true);
 	any.any = true;
-	while (!hit && fgets(line, sizeof(line), f)) {
-		const char *at = strchr(line, '@');
-		char every[NAME_MAX_LEN];
-
-		if (!at || strncmp(at + 1, prefix, plen) != 0)
-			continue;
-		snprintf(found, NAME_MAX_LEN, "%.*s", (int)strcspn(at + 1, "\n"), at + 1);
-		claim_name(every, ifindex, &any, true);
-		hit = strcmp(found, mine) == 0 || g->any || strcmp(found, every) == 0;
-	}
-	fclose(f);
-	return hit;
+	if (strncmp(name, port, claim_prefix(port, ifindex, g, false)) != 0)
+		return false;
+	return g->any || strncmp(name, mine, claim_prefix(mine, ifindex, g, true)) == 0 ||
+	       strncmp(name, every, claim_prefix(every, ifindex, &any, true)) == 0;
 }
 
-static int busy(const struct sw_guard *g, const char *name, char *err, size_t errlen)
+static bool same(const struct sw_guard *a, const struct sw_guard *b)
+{
+	return a->family == b->family && a->port == b->port && a->any == b->any &&
+	       !memcmp(&a->addr, &b->addr, sizeof(a->addr));
+}
+
+struct claims {
+	unsigned ifindex;
+	const struct sw_guard *guard;
+	size_t n;
+	char (*name)[NAME_MAX_LEN]; /* our own, n of them */
+};
+
+/* The guard that somebody else's claim @name stands against, or NULL. */
+static const struct sw_guard *against(const struct claims *c, const char *name)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (strcmp(name, c->name[i]) == 0)
+			return NULL;
+	for (size_t i = 0; i < c->n; i++)
+		if (overlaps(c->ifindex, &c->guard[i], name))
+			return &c->guard[i];
+	return NULL;
+}
+
+static int busy(const struct sw_guard *g, pid_t pid, char *err, size_t errlen)
 {
 	char addr[INET6_ADDRSTRLEN];
-	const pid_t pid = owner(name, strlen(name));
 
 	print_addr(addr, g);
 	snprintf(err, errlen,
@@ -100,47 +118,76 @@ static int busy(const struct sw_guard *g, const char *name, char *err, size_t er
 	return -EBUSY;
 }
 
-static int claim_one(unsigned ifindex, const struct sw_guard *g, char *err, size_t errlen)
+/* Look after claiming: of two that start at once, each then sees the other. */
+static int look_for_others(const struct claims *c, char *err, size_t errlen)
 {
-	char name[NAME_MAX_LEN];
-	const size_t len = claim_name(name, ifindex, g, true);
+	/* The thread's own namespace; the last column begins with @ for abstract names. */
+	FILE *f = fopen("/proc/thread-self/net/unix", "re");
+	char line[512], name[NAME_MAX_LEN];
+	int rc = 0;
+
+	if (!f)
+		return 0;
+	while (!rc && fgets(line, sizeof(line), f)) {
+		const struct sw_guard *g;
+		pid_t pid;
+
+		if (sscanf(line, "%*s %*s %*s %*s %*s %*s %*s @%99s", name) != 1)
+			continue;
+		g = against(c, name);
+		pid = g ? owner(name) : 0;
+		if (pid)
+			rc = busy(g, pid, err, errlen);
+	}
+	fclose(f);
+	return rc;
+}
+
+static int claim_one(const struct claims *c, size_t i, char *err, size_t errlen)
+{
+	const size_t len = claim_prefix(c->name[i], c->ifindex, &c->guard[i], true);
 	struct sockaddr_un sun;
-	const socklen_t sunlen = abstract(&sun, name, len);
-	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	uint64_t random;
+	socklen_t sunlen;
+	int fd, rc;
 
-	if (fd < 0) {
-		const int rc = -errno;
-
-		snprintf(err, errlen, "cannot make a Unix socket: %s", strerror(-rc));
-		return rc;
-	}
-	if (bind(fd, (struct sockaddr *)&sun, sunlen) || listen(fd, 8)) {
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return -EIO;
+	snprintf(c->name[i] + len, NAME_MAX_LEN - len, "%016llx", (unsigned long long)random);
+	sunlen = abstract(&sun, c->name[i]);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && !bind(fd, (struct sockaddr *)&sun, sunlen) && !listen(fd, SOMAXCONN))
+		return fd;
+	rc = -errno;
+	snprintf(err, errlen, "cannot claim the port with a Unix socket: %s", strerror(-rc));
+	if (fd >= 0)
 		close(fd);
-		return busy(g, name, err, errlen);
-	}
-	return fd;
+	return rc;
 }
 
 int sw_claim(unsigned ifindex, const struct sw_guard *guard, size_t n, int *fd, char *err,
 	     size_t errlen)
 {
-	char found[NAME_MAX_LEN];
+	char name[SW_MAX_GUARDS][NAME_MAX_LEN] = { { 0 } };
+	const struct claims c = { ifindex, guard, n, name };
+	int rc = 0;
 
 	for (size_t i = 0; i < n; i++)
 		fd[i] = -1;
-	/* Look before the first claim: one's own guards may overlap. */
 	for (size_t i = 0; i < n; i++)
-		if (overlaps(ifindex, &guard[i], found))
-			return busy(&guard[i], found, err, errlen);
+		for (size_t j = 0; j < i; j++)
+			if (same(&guard[i], &guard[j]))
+				return busy(&guard[i], getpid(), err, errlen);
+	for (size_t i = 0; i < n && rc >= 0; i++)
+		rc = fd[i] = claim_one(&c, i, err, errlen);
+	if (rc >= 0)
+		rc = look_for_others(&c, err, errlen);
+	if (rc >= 0)
+		return 0;
 	for (size_t i = 0; i < n; i++) {
-		fd[i] = claim_one(ifindex, &guard[i], err, errlen);
-		if (fd[i] < 0) {
-			const int rc = fd[i];
-
-			for (fd[i] = -1; i-- > 0; fd[i] = -1)
-				close(fd[i]);
-			return rc;
-		}
+		if (fd[i] >= 0)
+			close(fd[i]);
+		fd[i] = -1;
 	}
-	return 0;
+	return rc;
 }

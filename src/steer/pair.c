@@ -70,6 +70,8 @@ static int recv_step(int sock, int *fd)
 	while (n < 0 && errno == EINTR);
 	if (n != sizeof(status))
 		return -EPIPE;
+	if (msg.msg_flags & MSG_CTRUNC)
+		return -EMFILE;
 	c = CMSG_FIRSTHDR(&msg);
 	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
 		memcpy(fd, CMSG_DATA(c), sizeof(*fd));
@@ -182,6 +184,7 @@ static int near_side(struct sw_pair *p, int sock, size_t n, char *err, size_t er
 
 int sw_pair_open(struct sw_pair *p, size_t n, char *err, size_t errlen)
 {
+	sigset_t all, old;
 	int sv[2], rc;
 	pid_t pid;
 
@@ -195,6 +198,9 @@ int sw_pair_open(struct sw_pair *p, size_t n, char *err, size_t errlen)
 		snprintf(err, errlen, "cannot make a socket pair: %s", strerror(-rc));
 		return rc;
 	}
+	/* The child has none of our signal handlers to run; what comes waits for the parent. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &old);
 	pid = fork();
 	if (pid == 0) {
 		close(sv[0]);
@@ -202,6 +208,7 @@ int sw_pair_open(struct sw_pair *p, size_t n, char *err, size_t errlen)
 		_exit(0);
 	}
 	rc = pid < 0 ? -errno : 0;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	close(sv[1]);
 	if (rc)
 		snprintf(err, errlen, "cannot start a child process: %s", strerror(-rc));

@@ -631,3 +631,17 @@ Test(decide, mutations_are_safe)
 			  seen[SW_WHY_NOT_IP] && seen[SW_WHY_BAD_DOFF],
 		  "the mutations are too tame");
 }
+
+/* A SYN-ACK to a group address of Ethernet would reach every host of the link. */
+Test(decide, a_source_mac_that_is_a_group)
+{
+	struct frame_spec s = frame_syn_usual(SW_IP4);
+
+	start_usual();
+	s.eth_src[0] = 0x01;
+	expect(decide(&s), SW_DROP, SW_WHY_MARTIAN, "multicast");
+	memset(s.eth_src, 0xff, sizeof(s.eth_src));
+	expect(decide(&s), SW_DROP, SW_WHY_MARTIAN, "broadcast");
+	s.eth_src[0] = 0x02;
+	expect(decide(&s), SW_REPLY, SW_WHY_SYN_ANSWERED, "one host");
+}

@@ -41,7 +41,7 @@ class Transparent(LabCase):
         for mac in ("hmac-sha256", "siphash-2-4"):
             opened = self.lab.victim.nstat("Tcp.PassiveOpens")
             synward = self.transparent("--mac", mac)
-            self.assertEqual(xdp.modes(self.lab)[1], "sw_answer")
+            self.assertTrue(xdp.modes(self.lab)[1].startswith("sw_answer"))
             for addr in (VICTIM4, VICTIM6):
                 for _ in range(50):
                     self.assertTrue(self.talks(addr))

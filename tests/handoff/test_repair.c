@@ -484,7 +484,7 @@ Test(repair, no_descriptor_left)
 		     -EMFILE, "connected");
 	cr_assert(stage == SW_REPAIR_SOCKET && fd == -77, "stage '%s', fd %d",
 		  sw_repair_stage_name(stage), fd);
-	cr_assert_eq(sw_repair_probe(), -EMFILE, "the probe");
+	cr_assert_eq(sw_repair_probe(SW_IP4, 8080), -EMFILE, "the probe");
 }
 
 Test(repair, without_capability)
@@ -495,10 +495,10 @@ Test(repair, without_capability)
 	unsigned fds;
 
 	enter();
-	cr_assert_eq(sw_repair_probe(), 0, "root may not");
+	cr_assert_eq(sw_repair_probe(SW_IP4, 8080), 0, "root may not");
 	cr_assert_eq(setresuid(65534, 65534, 65534), 0, "setresuid: %s", strerror(errno));
 	fds = net_fds();
-	cr_assert_eq(sw_repair_probe(), -EPERM, "anybody may");
+	cr_assert_eq(sw_repair_probe(SW_IP4, 8080), -EPERM, "anybody may");
 	cr_assert_eq(connect_end(&e, &fd, &stage), -EPERM, "anybody may");
 	cr_assert(stage == SW_REPAIR_ENTER && fd == -77, "stage '%s'", sw_repair_stage_name(stage));
 	cr_assert_eq(net_fds(), fds, "%u descriptors, not %u", net_fds(), fds);

@@ -803,33 +803,58 @@ static int count_fds(void)
 	return n;
 }
 
-Test(relay, out_of_descriptors_resets_counts_and_goes_on)
+/* No number above the last guest's is left, and none below is free.  @return the old limit. */
+static struct rlimit use_all_descriptors(int last)
 {
-	struct log log = { 0 };
-	struct rig g = rig_new((struct sw_relay_config){ .log = on_log, .log_arg = &log });
 	struct rlimit lim, tight;
-	int guest[3], client[3], server;
 
 	getrlimit(RLIMIT_NOFILE, &lim);
-	for (int i = 0; i < 3; i++)
-		client[i] = connect_guest(&g, &guest[i]);
-	/* No number above the last guest's is left, and none below is free. */
-	tight = (struct rlimit){ (rlim_t)guest[2] + 1, lim.rlim_max };
-	for (int fd = 0; fd < guest[2]; fd++) {
+	tight = (struct rlimit){ (rlim_t)last + 1, lim.rlim_max };
+	for (int fd = 0; fd < last; fd++) {
 		if (fcntl(fd, F_GETFD) < 0)
-			dup2(guest[2], fd);
+			dup2(last, fd);
 	}
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &tight), 0, "setrlimit: %s", strerror(errno));
+	return lim;
+}
+
+Test(relay, out_of_descriptors_resets_in_the_end)
+{
+	struct log log = { 0 };
+	struct rig g = rig_new((struct sw_relay_config){
+		.log = on_log, .log_arg = &log, .connect_timeout_ms = 200 });
+	int guest[2], client[2], server;
+	struct rlimit lim;
+
+	for (int i = 0; i < 2; i++)
+		client[i] = connect_guest(&g, &guest[i]);
+	lim = use_all_descriptors(guest[1]);
 	give(&g, guest[0]); /* needs a descriptor, then frees one */
+	expect_reset(&g, client[0]);
 	cr_expect_eq(ended(&g, SW_END_NO_RESOURCES), 1, "not counted");
 	cr_expect_eq(log.troubles, 1, "%d lines", log.troubles);
 	setrlimit(RLIMIT_NOFILE, &lim);
-	expect_reset(&g, client[0]);
 
 	give(&g, guest[1]);
 	server = accept_server(&g);
 	put(client[1], "works again");
 	expect_text(&g, server, "works again");
+	rig_free(&g);
+}
+
+Test(relay, waits_for_a_descriptor)
+{
+	struct rig g = rig_new((struct sw_relay_config){ .connect_timeout_ms = 10000 });
+	struct rlimit lim;
+	int guest, client, server;
+
+	client = connect_guest(&g, &guest);
+	lim = use_all_descriptors(guest);
+	give(&g, guest);
+	put(client, "patience");
+	setrlimit(RLIMIT_NOFILE, &lim);
+	server = accept_server(&g);
+	expect_text(&g, server, "patience");
 	rig_free(&g);
 }
 

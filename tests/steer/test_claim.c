@@ -2,6 +2,9 @@
 #include "steer/claim.h"
 #include "front/net.h"
 
+#include <stddef.h>
+#include <sys/un.h>
+
 static char err[256];
 
 static struct sw_guard guard(const char *addr, uint16_t port)
@@ -120,7 +123,6 @@ Test(claim, all_or_nothing)
 	expect_free(7, "192.0.2.1", 8080, "the one after");
 }
 
-/* The same guard twice in one call: only the second socket's bind() can find out. */
 Test(claim, twice_in_one_call)
 {
 	const struct sw_guard g[2] = { guard("192.0.2.1", 80), guard("192.0.2.1", 80) };
@@ -166,4 +168,26 @@ Test(claim, no_descriptor)
 	net_use_up_fds();
 	cr_assert_eq(sw_claim(7, &g, 1, &fd, err, sizeof(err)), -EMFILE, "claimed");
 	cr_assert(fd == -1 && strstr(err, "Too many open files"), "%d, '%s'", fd, err);
+}
+
+/* Any user can take abstract names: only root's and our own are believed. */
+Test(claim, a_strangers_socket_denies_nothing)
+{
+	const struct sw_guard g = guard("192.0.2.1", 80);
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	static const char name[] = "synward/7/4/80/192.0.2.1/0123456789abcdef";
+	int stranger, fd;
+
+	net_enter();
+	memcpy(sun.sun_path + 1, name, sizeof(name) - 1);
+	stranger = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cr_assert_eq(seteuid(65534), 0, "needs root");
+	cr_assert_eq(bind(stranger, (struct sockaddr *)&sun,
+			  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(name))),
+		     0, "bind: %s", strerror(errno));
+	cr_assert_eq(listen(stranger, 1), 0, "listen: %s", strerror(errno));
+	cr_assert_eq(seteuid(0), 0, "back");
+	cr_assert_eq(sw_claim(7, &g, 1, &fd, err, sizeof(err)), 0, "%s", err);
+	close(fd);
+	close(stranger);
 }
