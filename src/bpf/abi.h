@@ -53,7 +53,8 @@ struct sw_bpf_settings {
 	__u8 wscale_on, sack_on, ts_on, ecn_on, loopback;
 	__u8 masters; /* how many master keys there are */
 	__u8 transparent; /* the kernel's own listener gets the connections */
-	__u8 pad[7];
+	__u8 any_mac; /* the next is not known */
+	__u8 mac[6];  /* of the interface: frames for others are none of ours */
 };
 _Static_assert(sizeof(struct sw_bpf_settings) == 40, "map value: no hidden padding");
 

@@ -349,6 +349,14 @@ static __always_inline bool has_hidden_tag(struct xdp_md *ctx)
 	return !bpf_xdp_metadata_rx_vlan_tag(ctx, &proto, &tci) && (tci & VLAN_ID);
 }
 
+/* A promiscuous interface, and one behind a switch that floods, sees frames for others. */
+static __always_inline bool is_for_us(void *data, void *end, const struct sw_bpf_settings *s)
+{
+	const __u16 *to = at(data, end, 0, 6), *own = (const __u16 *)s->mac;
+
+	return to && (s->any_mac || (to[0] == own[0] && to[1] == own[1] && to[2] == own[2]));
+}
+
 static __always_inline int answer_frame(struct xdp_md *ctx, bool see_tag)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
@@ -362,7 +370,7 @@ static __always_inline int answer_frame(struct xdp_md *ctx, bool see_tag)
 	x = bpf_map_lookup_elem(&scratch, &zero);
 	s = bpf_map_lookup_elem(&settings, &zero);
 	type = at(data, end, 12, 2);
-	if (!x || !s || !type)
+	if (!x || !s || !type || !is_for_us(data, end, s))
 		return XDP_PASS;
 	begin_packet(&x->p, (__u32)bpf_xdp_get_buff_len(ctx));
 	/* What is malformed below the ports, or a fragment, is the kernel's and TC's. */

@@ -2,6 +2,7 @@
 #include "steer/answer.h"
 #include "steer/bpfkey.h"
 #include "steer/bpfutil.h"
+#include "steer/link.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -70,6 +71,9 @@ int sw_answer_tick(struct sw_answer *a, sw_wall wall, sw_mono mono)
 	const uint32_t zero = 0;
 	int rc = push_keys(a, sw_epoch_at(wall));
 
+	/* It may change while we run; what was known last stays when it cannot be asked. */
+	if (a->ifindex && !sw_link_mac(a->ifindex, a->settings.mac))
+		a->settings.any_mac = 0;
 	a->settings.wall_minus_mono_ns = (int64_t)(wall.ns - mono.ns);
 	if (bpf_map_update_elem(bpf_map__fd(a->bpf->maps.settings), &zero, &a->settings, BPF_ANY) &&
 	    !rc)
@@ -100,7 +104,8 @@ static void copy_policy(struct sw_answer *a, const struct sw_answer_config *cf)
 						.ecn_on = p->ecn_on,
 						.loopback = p->loopback,
 						.masters = (uint8_t)cf->masters->n,
-						.transparent = cf->transparent };
+						.transparent = cf->transparent,
+						.any_mac = 1 };
 }
 
 static struct bpf_map *map_of(const struct sw_answer_bpf *b, enum sw_answer_map map)

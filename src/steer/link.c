@@ -223,6 +223,7 @@ int sw_link_info(const char *name, struct sw_link_info *out)
 	li.loopback = (ifr.ifr_flags & IFF_LOOPBACK) != 0;
 	if (ioctl(fd, SIOCGIFHWADDR, &ifr))
 		goto close_fd;
+	memcpy(li.mac, ifr.ifr_hwaddr.sa_data, sizeof(li.mac));
 	li.ethernet = ifr.ifr_hwaddr.sa_family == ARPHRD_ETHER || li.loopback;
 	*out = li;
 	rc = 0;
@@ -248,5 +249,19 @@ int sw_link_up(const char *name)
 	else
 		rc = ifr.ifr_ifindex;
 	close(fd);
+	return rc;
+}
+
+int sw_link_mac(unsigned ifindex, uint8_t mac[6])
+{
+	char name[IF_NAMESIZE];
+	struct sw_link_info li;
+	int rc;
+
+	if (!if_indextoname(ifindex, name))
+		return -errno;
+	rc = sw_link_info(name, &li);
+	if (!rc)
+		memcpy(mac, li.mac, sizeof(li.mac));
 	return rc;
 }

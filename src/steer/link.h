@@ -37,7 +37,11 @@ struct sw_link_info {
 	unsigned ifindex;
 	unsigned mtu; /* bytes of IP packet */
 	bool up, loopback, ethernet;
+	uint8_t mac[6]; /* zero on the loopback */
 };
+
+/** @return 0 and the MAC address an interface has now, or -errno; @mac is unchanged on failure. */
+SW_MUST int sw_link_mac(unsigned ifindex, uint8_t mac[6]);
 
 /** @return 0, -ENODEV or another -errno; @out is unchanged on failure. */
 SW_MUST int sw_link_info(const char *name, struct sw_link_info *out);

@@ -10,7 +10,7 @@ import time
 import flood
 import xdp
 from case import LabCase, main
-from lab import Lab, VICTIM4, VICTIM6, wait_for
+from lab import BUILD, Lab, VICTIM4, VICTIM6, wait_for
 
 FETCHES = 200
 SETTINGS = ("tcp_timestamps", "tcp_sack", "tcp_window_scaling")
@@ -158,8 +158,39 @@ class Transparent(LabCase):
         self.lab.victim.sysctl("net.ipv4.tcp_syncookies", 0)
         self.refused(code=78, says="net.ipv4.tcp_syncookies is 0")
 
+    def test_mptcp_listener(self):
+        """The kernel gives it no proven handshakes, on its address or on every address."""
+        for family, addr in ((socket.AF_INET, VICTIM4), (socket.AF_INET, "0.0.0.0"),
+                             (socket.AF_INET6, "::")):
+            with self.subTest(addr=addr):
+                with self.lab.victim.socket(family, socket.SOCK_STREAM, socket.IPPROTO_MPTCP) as s:
+                    s.bind((addr, 80))
+                    s.listen(5)
+                    self.refused(code=78, says=f"an MPTCP socket listens on {VICTIM4}:80")
+        self.lab.serve(echo, VICTIM4, 80)
+        self.transparent(listen=(f"{VICTIM4}:80",))
+        self.assertTrue(self.talks())
+
+    def test_warnings(self):
+        """One line for each address without a listener, and one for the veth."""
+        self.lab.serve(echo, VICTIM6, 80)
+        synward = self.transparent(listen=(f"{VICTIM4}:80", f"[{VICTIM6}]:80", "0.0.0.0:81"))
+        lines = [line for line in synward.log().splitlines() if "warning" in line]
+        self.assertEqual(len(lines), 3, lines)
+        for line, says in zip(lines, (f"nothing listens on {VICTIM4}:80", "on 0.0.0.0:81",
+                                      "eth0 is a veth")):
+            self.assertIn(says, line)
+
+    def test_listener_in_another_namespace(self):
+        with self.lab.client.socket(socket.AF_INET) as s:
+            s.bind(("0.0.0.0", 80))
+            s.listen(5)
+            synward = self.transparent(listen=(f"{VICTIM4}:80",))
+            self.assertIn(f"nothing listens on {VICTIM4}:80 in this network namespace",
+                          synward.log())
+
     def test_another_xdp_program(self):
-        obj = os.path.join(os.environ.get("SYNWARD_BUILD", ""), "bench/pass.bpf.o")
+        obj = os.path.join(BUILD, "bench", "pass.bpf.o")
         self.lab.victim.run("ip", "link", "set", "eth0", "xdp", "obj", obj, "sec", "xdp.frags")
         self.refused(code=1, says="has an XDP program already: lab_pass")
         self.assertEqual(xdp.modes(self.lab)[1], "lab_pass")

@@ -342,3 +342,16 @@ Test(answer, user_space_may_stall, .timeout = 60)
 	cr_assert_eq(judge(&ack), XDP_PASS, "still proven");
 	sw_answer_close(answer);
 }
+
+Test(answer, the_age_of_its_clock, .timeout = 60)
+{
+	const struct sw_policy p = policy(false);
+	const sw_mono mono = mono_now();
+
+	start(SW_MAC_SIPHASH24, &p, 1);
+	cr_assert_eq(sw_answer_tick(answer, wall, mono), 0, "tick");
+	cr_assert_eq(sw_answer_age_ms(answer, mono), 0, "now");
+	cr_assert_eq(sw_answer_age_ms(answer, (sw_mono){ mono.ns + 2500000000u }), 2500, "later");
+	cr_assert_eq(sw_answer_age_ms(answer, (sw_mono){ mono.ns - 1 }), 0, "before");
+	sw_answer_close(answer);
+}
