@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""HAProxy in TCP mode: what people put in front of a service; the kernel's cookies protect it."""
+import os
+
+import lab
+import rig
+from contenders import common
+
+CONFIG = f"""global
+    nbthread 1
+    maxconn 8000
+defaults
+    mode tcp
+    timeout connect 3s
+    timeout client 1h
+    timeout server 1h
+listen front
+    bind {lab.VICTIM4}:80 backlog 4096
+    server one 127.0.0.1:8080
+"""
+
+
+class State(common.KernelCounters):
+    def __init__(self, net, process):
+        super().__init__(net)
+        self.process = process
+
+    def rss_kib(self):
+        return self.process.rss_kib()
+
+
+def describe():
+    return "HAProxy in TCP mode, one thread, tcp_syncookies=1"
+
+
+def start(net, service):
+    net.victim.sysctl("net.ipv4.tcp_syncookies", 1)
+    service("127.0.0.1", 8080)
+    path = os.path.join(net.dir, "haproxy.cfg")
+    with open(path, "w", encoding="ascii") as f:
+        f.write(CONFIG)
+    p = net.victim.spawn("haproxy", "haproxy", "-db", "-f", path,
+                         extra=rig.on_cpu(rig.VICTIM_CPU))
+    where = f"{lab.VICTIM4}:80"
+    if not lab.wait_for(lambda: net.victim.run("ss", "-ltnH", "src", where).stdout.strip(), 5):
+        raise AssertionError("haproxy did not start: " + p.log())
+    return State(net, p)
+
+
+def stop(_net, state):
+    state.process.stop()

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: MIT
+from contenders import common
+
+
+def describe():
+    return "synward relay: packet threads, siphash-2-4"
+
+
+def start(net, service):
+    return common.synward(net, service, "--mac", "siphash-2-4")
+
+
+def stop(_net, state):
+    state.process.end_now()

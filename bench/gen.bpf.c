@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* The flood at full speed: run by BPF_PROG_TEST_RUN with live frames, it turns each recycled page
+ * into the next frame and sends it out of a veth.  The whole frame is written each time: a receiver
+ * may have changed the page. */
+#include <linux/bpf.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "flood.h"
+
+const volatile struct flood_cfg cfg;
+struct flood_state {
+	__u64 made;	/* frames so far */
+	__u64 start_ns; /* of the rate; 0 before the first frame */
+	__u64 end_ns;	/* no frame after this time */
+	__u64 over;	/* 1: made cfg.count frames, or the time is over */
+} state;
+
+/* Is it time for the next frame?  What could not be sent in time is not made up for later. */
+static __always_inline int due(void)
+{
+	const __u64 now = bpf_ktime_get_ns();
+	__u64 target;
+
+	if (now >= state.end_ns) {
+		state.over = 1;
+		return 0;
+	}
+	if (!cfg.rate)
+		return 1;
+	if (!state.start_ns)
+		state.start_ns = now;
+	target = (now - state.start_ns) * cfg.rate / 1000000000u;
+	if (state.made >= target)
+		return 0;
+	if (target - state.made > cfg.rate / 200 + 1) /* 5 ms late */
+		state.start_ns += (target - state.made) * 1000000000u / cfg.rate;
+	return 1;
+}
+
+static __always_inline int store(struct xdp_md *ctx, const struct flood_packet *p)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	__u32 *eth = data, *ip = data + 14;
+	__u16 *type = data + 12;
+
+	if (data + 54 > end)
+		return -1;
+	eth[0] = ((const volatile __u32 *)cfg.mac)[0];
+	eth[1] = ((const volatile __u32 *)cfg.mac)[1];
+	eth[2] = ((const volatile __u32 *)cfg.mac)[2];
+	*type = bpf_htons(0x0800);
+#pragma unroll
+	for (int i = 0; i < 10; i++)
+		ip[i] = bpf_htonl(p->w[i]);
+	if (p->nw >= 13 && data + 66 <= end) {
+#pragma unroll
+		for (int i = 10; i < 13; i++)
+			ip[i] = bpf_htonl(p->w[i]);
+	}
+	if (p->nw >= 15 && data + 74 <= end) {
+		ip[13] = bpf_htonl(p->w[13]);
+		ip[14] = bpf_htonl(p->w[14]);
+	}
+	if (cfg.kind == FLOOD_SYN_DATA && data + FLOOD_MAX <= end) {
+#pragma unroll
+		for (int i = 10; i < 10 + FLOOD_PAYLOAD / 4; i++)
+			ip[i] = 0x58585858;
+	}
+	return 0;
+}
+
+SEC("xdp")
+int bench_gen(struct xdp_md *ctx)
+{
+	struct flood_packet p = {};
+	struct flood_cfg cf = { .seed = cfg.seed,
+				.daddr = cfg.daddr,
+				.kind = cfg.kind,
+				.dport = cfg.dport,
+				.prefix = cfg.prefix };
+
+	if (state.over || !due())
+		return XDP_DROP;
+	if (cfg.count && state.made >= cfg.count) {
+		state.over = 1;
+		return XDP_DROP;
+	}
+	flood_make(&p, &cf, state.made);
+	if (store(ctx, &p))
+		return XDP_ABORTED;
+	state.made++;
+	return (int)bpf_redirect(cfg.ifindex, 0);
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: MIT
+"""The lab of tests/e2e/lab.py, made ready for measuring: who runs on which CPU, what counts.
+
+The flood enters where the victim's link begins: at v0, the router's end of the victim's veth.
+
+    generator --> v0 ======== eth0 victim        CPU 0: everything of the victim
+                  | sink (XDP): counts answers   CPU 1: everything else
+    client -- bridge
+
+Packets to the victim are received by the NAPI thread of its eth0, pinned to CPU 0, for every
+contender alike; answers are received by the NAPI thread of v0, pinned to CPU 1.
+"""
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
+import lab  # noqa: E402
+
+TOOLS = os.path.join(lab.BUILD, "bench")
+VICTIM_CPU, OTHER_CPU = 0, 1
+SEED = 20241
+
+
+def napi_threads():
+    """pid -> name of the kernel's NAPI threads."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/comm", encoding="utf-8") as f:
+                name = f.read().strip()
+        except OSError:
+            continue
+        if name.startswith("napi/"):
+            found[int(pid)] = name
+    return found
+
+
+def on_cpu(cpu, nice=0):
+    """For preexec: the process and its children run on one CPU."""
+    def pin():
+        os.sched_setaffinity(0, {cpu})
+        if nice:
+            os.setpriority(os.PRIO_PROCESS, 0, nice)
+    return pin
+
+
+class Rig(lab.Lab):
+    """Use as a context.  victim_cpu() is passed as extra= to whatever serves."""
+
+    def __init__(self):
+        super().__init__()
+        self.sink = None
+        self.serving = []  # kernel threads that work for the victim
+
+    def __enter__(self):
+        super().__enter__()
+        try:
+            if (os.cpu_count() or 1) < 2:
+                raise SystemExit("bench/run needs two CPUs: one serves, one attacks")
+            self._receive_on(self.victim, "eth0", VICTIM_CPU)
+            self.put_sink()
+            self._receive_on(self.router, "v0", OTHER_CPU, first=True)
+            self.level_link()
+        except BaseException:
+            self._remove()
+            raise
+        return self
+
+    def _remove(self):
+        self.drop_sink()
+        return super()._remove()
+
+    def level_link(self):
+        """The victim's NAPI thread receives everything: veth gives it an skb only when the sender
+        has no TSO; else the sender's CPU does the victim's work."""
+        self.put_sink()
+        self.router.run("ethtool", "-K", "v0", "tso", "off")
+
+    def plain_link(self):
+        """The link as it comes: TSO on, no program."""
+        self.drop_sink()
+        self.router.run("ethtool", "-K", "v0", "tso", "on")
+
+    def put_sink(self):
+        self.sink = self.sink or Sink(self)
+
+    def drop_sink(self):
+        if self.sink:
+            self.sink.close()
+            self.sink = None
+
+    def _receive_on(self, ns, interface, cpu, first=False):
+        """The interface's packets are received by a thread on one CPU; first: before most of what
+        else wants that CPU, so that few answers are lost for want of a turn.  (SCHED_FIFO loses
+        none, and costs the victim a fifth: each answer interrupts the other CPU.)"""
+        before = napi_threads()
+        ns.run("ethtool", "-K", interface, "gro", "on")
+        ns.run("ip", "netns", "exec", ns.name, "sh", "-c",
+               f"echo 1 >/sys/class/net/{interface}/threaded")
+        fresh = lab.wait_for(lambda: set(napi_threads()) - set(before), 2)
+        if not fresh:
+            raise SystemExit(f"no NAPI thread for {interface}: this kernel cannot be measured")
+        for pid in fresh:
+            os.sched_setaffinity(pid, {cpu})
+            if ns is self.victim:
+                self.serving.append(pid)
+            if first:
+                os.setpriority(os.PRIO_PROCESS, pid, -20)
+
+    # ---- programs ----
+
+    def serve_at(self, addr, port):
+        """A server that answers one byte with 64, on the victim's CPU; the backlog is nginx's."""
+        p = self.victim.spawn("server", lab.BENCH_LOAD, "--serve", lab.endpoint(addr, port),
+                              "--backlog", "511", extra=on_cpu(VICTIM_CPU))
+        if not lab.wait_for(lambda: "ready" in p.log() or not p.alive(), 5) or not p.alive():
+            raise AssertionError("bench_load --serve: " + p.log())
+        return p
+
+    def flood(self, kind, seconds, rate=0, count=0, engine=None, prefix=False):
+        args = [os.path.join(TOOLS, "bench_gen"), "--interface", "v0", "--kind", kind, "--seconds",
+                str(max(1, round(seconds + 0.5))), "--rate", str(rate), "--seed", str(SEED),
+                "--json"]
+        args += ["--count", str(count)] if count else []
+        args += ["--engine", engine] if engine else []
+        args += ["--prefix"] if prefix else []
+        return self.router.spawn("gen", *args, extra=on_cpu(OTHER_CPU, 10))
+
+    def fetch(self, count, *more, nice=-10):
+        """bench_load on the other CPU, before the generator when both want it."""
+        argv = [lab.BENCH_LOAD, "--connect", f"{lab.VICTIM4}:80", "--json", "--count", str(count),
+                "--request-bytes", "1", "--expect-bytes", "64", *map(str, more)]
+        pin, enter = on_cpu(OTHER_CPU, nice), self.preexec(self.client)
+
+        def both():
+            enter()
+            pin()
+
+        out = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=120,
+                             preexec_fn=both)
+        return json.loads(out.stdout)
+
+    def serves(self):
+        """Does a client that waits its turn get what it asks for?"""
+        return self.fetch(5, "--timeout", 2000)["ok"] == 5
+
+
+class Sink:
+    """bench_sink on v0: what the victim answers, counted where it cannot reach."""
+
+    def __init__(self, net):
+        enter, pin = net.preexec(net.router), on_cpu(OTHER_CPU)
+
+        def both():
+            enter()
+            pin()
+
+        self.popen = subprocess.Popen(
+            [os.path.join(TOOLS, "bench_sink"), "--interface", "v0", "--seed", str(SEED)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=both)
+        if not self.popen.stdout.readline():
+            raise SystemExit("bench_sink did not start")
+
+    def read(self):
+        self.popen.stdin.write("\n")
+        self.popen.stdin.flush()
+        return json.loads(self.popen.stdout.readline())
+
+    def close(self):
+        self.popen.stdin.close()
+        self.popen.wait(5)
+        self.popen.stdout.close()
+
+
+def cpu_busy(cpu):
+    """Seconds that a CPU was not idle, since boot."""
+    with open("/proc/stat", encoding="ascii") as f:
+        fields = re.search(rf"^cpu{cpu} (.*)$", f.read(), re.M).group(1).split()
+    return (sum(map(int, fields[:8])) - int(fields[3]) - int(fields[4])) / os.sysconf("SC_CLK_TCK")
+
+
+def run_seconds(pid):
+    """CPU time of all threads of a process so far, to the nanosecond."""
+    total = 0
+    try:
+        for tid in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{tid}/schedstat", encoding="ascii") as f:
+                total += int(f.read().split()[0])
+    except OSError:
+        pass  # it ended
+    return total / 1e9
+
+
+def ksoftirqd(cpu):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/comm", encoding="utf-8") as f:
+                if f.read().strip() == f"ksoftirqd/{cpu}":
+                    return int(pid)
+        except OSError:
+            continue
+    return 0
+
+
+KSOFTIRQD = ksoftirqd(VICTIM_CPU)
+
+
+class Window:
+    """What happened between its start and its end."""
+
+    def __init__(self, net):
+        self.net = net
+        self.before = self._take()
+
+    def _take(self):
+        return (time.monotonic(), self.net.victim.packets()[0], self.net.sink.read(),
+                cpu_busy(VICTIM_CPU), self._served())
+
+    def _served(self):
+        """CPU time of all that works for the victim."""
+        ours = [p.pid for p in self.net.processes if p.alive() and p.name != "gen" and
+                os.sched_getaffinity(p.pid) == {VICTIM_CPU}]
+        return sum(map(run_seconds, [KSOFTIRQD, *self.net.serving, *ours]))
+
+    def end(self):
+        """Rates a second: received by the victim, answers seen by the sink; CPU seconds of what
+        serves, and of everybody else on that CPU."""
+        t0, rx0, sink0, cpu0, own0 = self.before
+        t1, rx1, sink1, cpu1, own1 = self._take()
+        span = t1 - t0
+        rates = {k: (sink1[k] - sink0[k]) / span for k in ("synack", "wrong", "rst", "other")}
+        busy, own = (cpu1 - cpu0) / span, (own1 - own0) / span
+        return {"seconds": span, "received": (rx1 - rx0) / span, "cpu": own,
+                "others": max(0.0, busy - own), **rates}
