@@ -51,6 +51,7 @@ disable_new_services() {
         case $package in
         nginx-light) unit=nginx ;;
         openssh-server) unit=ssh ;;
+        postgresql) unit=postgresql ;;
         *) continue ;;
         esac
         systemctl disable "$unit" >/dev/null 2>&1 || true

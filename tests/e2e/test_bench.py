@@ -137,12 +137,13 @@ class Harness(unittest.TestCase):
 
     def test_leaves_nothing_when_it_is_interrupted(self):
         p = subprocess.Popen([sys.executable, "-B", os.path.join(BENCH, "run.py"), "syn", "--tiny",
-                              "--contender", "kernel2", "--out", tempfile.gettempdir()],
+                              "--contender", "kernel0", "kernel1", "kernel2", "blackhole", "--out",
+                              tempfile.gettempdir()],
                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         mine = lambda: [n for n in os.listdir("/run/netns")  # noqa: E731
                         if re.fullmatch(f"swt{p.pid}[a-z]", n)]
         self.assertTrue(lab.wait_for(lambda: len(mine()) == 4, 10))
-        time.sleep(1)
+        time.sleep(0.3)  # in the middle of the first of four labs
         p.terminate()
         p.communicate(timeout=30)
         self.assertNotEqual(p.returncode, 0)

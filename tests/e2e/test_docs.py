@@ -23,7 +23,7 @@ def commands(name):
 
 class Docs(unittest.TestCase):
     PAGES = ("README.md", "docs/run.md", "docs/library.md", "docs/cookie.md",
-             "docs/architecture.md")
+             "docs/architecture.md", "docs/benchmark.md")
 
     def test_two_commands(self):
         lines = commands("README.md")
