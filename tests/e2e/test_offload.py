@@ -25,6 +25,8 @@ class Offload(LabCase):
             synward = self.offload("--mac", mac)
             for addr in (VICTIM4, VICTIM6):
                 self.assertAll(self.lab.load(addr, 80, "--count", 100), 100)
+            # A client is connected when the SYN-ACK has come: its ACK may still be on the way.
+            wait_for(lambda: synward.counters().get("handed") == 200, 3, 0.05)
             counters = synward.counters()
             self.assertEqual((counters["xdp_answered"], counters["handed"]), (200, 200))
             self.assertLess(counters["frames"], 1000, "SYNs came to the front end")
@@ -60,6 +62,7 @@ class Offload(LabCase):
             self.assertTrue(flooding.alive(), flooding.log())
             flooding.stop()
             self.assertAll(result, FETCHES)
+        wait_for(lambda: synward.counters().get("handed") == 3 * FETCHES, 3, 0.05)
         counters = synward.counters()
         self.assertEqual(counters["handed"], 3 * FETCHES)
         self.assertGreater(counters["xdp_answered"], 100_000)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A client that opens a connection anew from the same port while the old one is in TIME_WAIT, and
 late copies of an old handshake: as with a plain listener."""
+import errno
 import socket
 import time
 
@@ -11,13 +12,28 @@ PORT = 40001
 
 
 class Reopen(LabCase):
+    def connect(self, port):
+        """From PORT, as soon as this end has done with the connection before: its last ACK may
+        still be on the way."""
+        for _ in range(500):
+            s = self.lab.client.socket(socket.AF_INET, socket.SOCK_STREAM)
+            try:
+                s.settimeout(5)
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                s.bind((CLIENT4, PORT))
+                begin = time.monotonic()
+                s.connect((VICTIM4, port))
+                return s, begin
+            except OSError as e:
+                s.close()
+                if e.errno != errno.EADDRNOTAVAIL:
+                    raise
+                time.sleep(0.002)
+        raise AssertionError("the client's port does not come free")
+
     def fetch(self, port):
-        with self.lab.client.socket(socket.AF_INET, socket.SOCK_STREAM) as s:
-            s.settimeout(5)
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            s.bind((CLIENT4, PORT))
-            begin = time.monotonic()
-            s.connect((VICTIM4, port))
+        s, begin = self.connect(port)
+        with s:
             s.sendall(b"hello")
             got = b""
             while data := s.recv(4096):
