@@ -33,7 +33,7 @@ enum synward_mac { SYNWARD_MAC_HMAC_SHA256, SYNWARD_MAC_SIPHASH_2_4 };
 /** Who answers SYNs. */
 enum synward_offload {
 	SYNWARD_OFFLOAD_NONE, /**< The packet threads. */
-	SYNWARD_OFFLOAD_XDP,  /**< A BPF program at XDP, ten times faster; the threads see only ACKs
+	SYNWARD_OFFLOAD_XDP,  /**< A BPF program at XDP, several times faster; the threads see only ACKs
 				   with proof.  Linux >= 5.18. */
 };
 
