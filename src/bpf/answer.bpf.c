@@ -22,7 +22,7 @@ struct scratch {
 	struct sw_bpf_flow flow;
 	struct bpf_fib_lookup fib;
 	struct bpf_sock_tuple tuple;
-	struct bucket refuse;
+	struct bucket refuse[SW_BPF_LISTENERS], look;
 };
 
 struct {
@@ -32,15 +32,15 @@ struct {
 	__type(value, struct scratch);
 } scratch SEC(".maps");
 
-static __always_inline int drop(__u32 why)
+static __always_inline int drop(const struct packet *p, __u32 why)
 {
-	count(why);
+	count(p, why);
 	return XDP_DROP;
 }
 
-static __always_inline int pass(__u32 why)
+static __always_inline int pass(const struct packet *p, __u32 why)
 {
-	count(why);
+	count(p, why);
 	return XDP_PASS;
 }
 
@@ -219,6 +219,7 @@ static __always_inline bool put_frame(struct xdp_md *ctx, const struct scratch *
 	const struct packet *p = &x->p;
 	const __u32 ip_len = p->family == 4 ? 20 : 40;
 	__u16 *mac = at(data, end, 0, 12);
+	__u32 *w;
 
 	if (!mac)
 		return false;
@@ -231,9 +232,13 @@ static __always_inline bool put_frame(struct xdp_md *ctx, const struct scratch *
 	if (!(p->family == 4 ? put_ip4(p, data, end, ttl, tcp_len) :
 			       put_ip6(p, data, end, ttl, tcp_len)))
 		return false;
+	w = at(data, end, p->l3_off + ip_len, 40);
+	if (tcp_len == 40 && w) {
+		for (__u32 i = 0; i < 10; i++)
+			w[i] = x->tcp[i];
+		return true;
+	}
 	for (__u32 i = 0; i < 10; i++) {
-		__u32 *w;
-
 		if (i * 4 >= tcp_len)
 			break;
 		w = at(data, end, p->l3_off + ip_len + i * 4, 4);
@@ -258,17 +263,19 @@ static __always_inline bool too_small(const struct packet *p, const struct terms
  */
 __noinline int make_reply(struct scratch *x, struct sw_bpf_settings *s)
 {
+	const __u32 zero = 0;
+	const struct sw_bpf_host *h = bpf_map_lookup_elem(&host, &zero);
 	struct terms t;
 	__u32 epoch, form, data;
 
-	if (!x || !s)
+	if (!x || !s || !h)
 		return SW_WHY_NO_KEY;
 	if (!round_terms(&x->p, s, &t) || (s->transparent && too_small(&x->p, &t)))
 		return SW_WHY_MSS_SMALL;
-	epoch = (__u32)(wall_ns(s) / EPOCH_NS);
+	epoch = (__u32)((x->x.now + (__u64)h->wall_minus_mono_ns) / EPOCH_NS);
 	form = t.ts ? FORM_WIDE : FORM_NARROW;
 	data = data_bits(&t, epoch);
-	begin_message(&x->x, &x->p, x->p.seq);
+	begin_message(&x->x, &x->p, s, x->p.seq);
 	if (!make_tag(&x->x, form << 4 | x->p.family, data, epoch, 0))
 		return SW_WHY_NO_KEY;
 	x->tcp_len = build_tcp(x, s, &t, isn_of(form, x->x.tag, data),
@@ -284,59 +291,68 @@ static __always_inline int answer(struct xdp_md *ctx, struct scratch *x,
 	int why;
 
 	if (!csum_ok(ctx, p))
-		return drop(SW_WHY_BAD_TCP_CHECKSUM);
+		return drop(p, SW_WHY_BAD_TCP_CHECKSUM);
 	why = make_reply(x, s);
 	if (why != SW_WHY_SYN_ANSWERED)
-		return drop(why);
+		return drop(p, why);
 	if (bpf_xdp_adjust_tail(ctx, (int)(p->l3_off + ip_len + x->tcp_len) - (int)p->len) ||
 	    !put_frame(ctx, x, s->ttl, x->tcp_len))
-		return drop(SW_WHY_SEND_FAILED);
-	count(SW_WHY_SYN_ANSWERED);
+		return drop(p, SW_WHY_SEND_FAILED);
+	count(p, SW_WHY_SYN_ANSWERED);
 	return XDP_TX;
 }
 
-static __always_inline int judge(struct scratch *x, struct sw_bpf_settings *s)
+static __always_inline int judge(struct scratch *x, struct sw_bpf_settings *s,
+				 const struct sw_bpf_host *h)
 {
+	const struct packet *p = &x->p;
 	const enum sw_why why = check_cookie(&x->x, &x->p, s, &x->proof);
 
-	flow_of(&x->p, &x->flow);
 	if (why == SW_WHY_ACK_PROVEN) {
-		const __u64 now = bpf_ktime_get_ns();
-
-		bpf_map_update_elem(&recent, &x->flow, &now, BPF_ANY);
+		flow_of(p, &x->flow);
+		bpf_map_update_elem(&recent, &x->flow, &x->x.now, BPF_ANY);
+		mark_known(p, h);
 		return XDP_PASS; /* counted by who admits it */
 	}
-	if (is_recent(&x->flow))
-		return pass(SW_WHY_AFTER_HANDOFF);
-	return may_pass(&x->refuse, s->refuse_rate) ? XDP_PASS : drop(why);
+	if (may_be_known(p, h)) { /* what was proven is known */
+		flow_of(p, &x->flow);
+		if (is_recent(&x->flow, x->x.now))
+			return pass(p, SW_WHY_AFTER_HANDOFF);
+	}
+	return may_pass(&x->refuse[p->listener & (SW_BPF_LISTENERS - 1)], s->refuse_rate,
+			x->x.now) ?
+		       XDP_PASS :
+		       drop(p, why);
 }
 
 /* A guarded segment without a socket of its own.  core/decide.c, sw_decide(). */
 static __always_inline int decide(struct xdp_md *ctx, struct scratch *x,
-				  struct sw_bpf_settings *s)
+				  struct sw_bpf_settings *s, const struct sw_bpf_host *h)
 {
 	struct packet *p = &x->p;
 
 	if (is_martian(ctx, p, s->loopback))
-		return drop(SW_WHY_MARTIAN);
+		return drop(p, SW_WHY_MARTIAN);
 	if (is_land(p))
-		return drop(SW_WHY_LAND);
+		return drop(p, SW_WHY_LAND);
 	if (p->sport == 0)
-		return drop(SW_WHY_PORT_ZERO);
+		return drop(p, SW_WHY_PORT_ZERO);
 	if (p->flags & TCP_SYN) {
 		if (p->flags & (TCP_FIN | TCP_RST))
-			return drop(SW_WHY_BAD_FLAGS);
+			return drop(p, SW_WHY_BAD_FLAGS);
 		if (p->flags & TCP_ACK)
-			return drop(SW_WHY_SYN_ACK);
+			return drop(p, SW_WHY_SYN_ACK);
+		if (s->draining)
+			return drop(p, SW_WHY_DRAINING);
 		return answer(ctx, x, s);
 	}
 	if (p->flags & TCP_RST) {
 		flow_of(p, &x->flow);
-		return is_recent(&x->flow) ? pass(SW_WHY_AFTER_HANDOFF) : drop(SW_WHY_RST);
+		return is_recent(&x->flow, x->x.now) ? pass(p, SW_WHY_AFTER_HANDOFF) : drop(p, SW_WHY_RST);
 	}
 	if (!(p->flags & TCP_ACK))
-		return drop(SW_WHY_NO_ACK);
-	return judge(x, s);
+		return drop(p, SW_WHY_NO_ACK);
+	return judge(x, s, h);
 }
 
 /* A tag in the data is copied into the answer.  One that is not there would be lacking.  Tag 0 only
@@ -350,46 +366,82 @@ static __always_inline bool has_hidden_tag(struct xdp_md *ctx)
 }
 
 /* A promiscuous interface, and one behind a switch that floods, sees frames for others. */
-static __always_inline bool is_for_us(void *data, void *end, const struct sw_bpf_settings *s)
+static __always_inline bool is_for_us(void *data, void *end, const struct sw_bpf_host *h)
 {
-	const __u16 *to = at(data, end, 0, 6), *own = (const __u16 *)s->mac;
+	const __u16 *to = at(data, end, 0, 6), *own = (const __u16 *)h->mac;
 
-	return to && (s->any_mac || (to[0] == own[0] && to[1] == own[1] && to[2] == own[2]));
+	return to && (h->any_mac || (to[0] == own[0] && to[1] == own[1] && to[2] == own[2]));
+}
+
+#define HEARD_SHIFT 22	  /* 4 ms */
+#define LOOK_RATE   50000 /* lookups a second and CPU for flows that are not known */
+
+/*
+ * The state of the socket that a guarded packet belongs to, 0 for none.  In a flood, a packet of no
+ * known flow spares the lookup.  The budget is for what the map of known flows may lack: a
+ * connection that came by another interface, or was begun from here.  Where the service itself is
+ * to get the connection, that someone listens was found a moment ago.
+ */
+static __always_inline __u32 find_state(struct xdp_md *ctx, struct scratch *x,
+					const struct sw_bpf_settings *s,
+					const struct sw_bpf_host *h, struct sw_bpf_guarded *g)
+{
+	const struct packet *p = &x->p;
+	const __u32 heard = (__u32)(x->x.now >> HEARD_SHIFT);
+	__u32 state;
+
+	if ((!s->transparent || (g->heard == heard && !p->any)) && !may_be_known(p, h) &&
+	    !may_pass(&x->look, LOOK_RATE, x->x.now))
+		return s->transparent ? ST_LISTEN : 0;
+	state = socket_state(ctx, x);
+	if (state == ST_LISTEN && g->heard != heard)
+		g->heard = heard;
+	if (state && state != ST_LISTEN)
+		mark_known(p, h);
+	return state;
 }
 
 static __always_inline int answer_frame(struct xdp_md *ctx, bool see_tag)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct sw_bpf_settings *s;
+	struct sw_bpf_guarded *g;
+	struct sw_bpf_host *h;
 	const __u32 zero = 0;
 	struct scratch *x;
 	const __be16 *type;
 	enum sw_why why;
+	struct packet *p;
 	__u32 state;
 
 	x = bpf_map_lookup_elem(&scratch, &zero);
-	s = bpf_map_lookup_elem(&settings, &zero);
+	h = bpf_map_lookup_elem(&host, &zero);
 	type = at(data, end, 12, 2);
-	if (!x || !s || !type || !is_for_us(data, end, s))
+	if (!x || !h || !type || !is_for_us(data, end, h))
 		return XDP_PASS;
-	begin_packet(&x->p, (__u32)bpf_xdp_get_buff_len(ctx));
+	p = &x->p;
+	begin_packet(p, (__u32)bpf_xdp_get_buff_len(ctx));
 	/* What is malformed below the ports, or a fragment, is the kernel's and TC's. */
-	if (read_ip(&x->p, data, end, *type) != SW_WHY_SYN_ANSWERED ||
-	    x->p.dport == 0 || !is_guarded(ctx, ctx->ingress_ifindex, &x->p, &x->fib))
+	if (read_ip(p, data, end, *type) != SW_WHY_SYN_ANSWERED || p->dport == 0)
 		return XDP_PASS;
-	state = socket_state(ctx, x);
+	x->x.now = bpf_ktime_get_coarse_ns();
+	g = find_guard(ctx, ctx->ingress_ifindex, p, h, &x->fib);
+	s = settings_of(p);
+	if (!g || !s)
+		return XDP_PASS;
+	state = find_state(ctx, x, s, h, g);
 	if (state && state != ST_LISTEN &&
-	    (state != ST_TIME_WAIT || s->transparent || !(x->p.flags & TCP_SYN)))
+	    (state != ST_TIME_WAIT || s->transparent || !(p->flags & TCP_SYN)))
 		return XDP_PASS;
 	if (!state && s->transparent)
 		return XDP_PASS; /* nobody listens: the kernel says so */
 	if (see_tag && has_hidden_tag(ctx)) /* the front end has it from the kernel */
-		return s->transparent ? drop(SW_WHY_VLAN_TAG) : XDP_PASS;
-	why = copy_options(&x->p, data, end);
+		return s->transparent ? drop(p, SW_WHY_VLAN_TAG) : XDP_PASS;
+	why = copy_options(p, data, end);
 	if (why != SW_WHY_SYN_ANSWERED)
-		return drop(why);
-	read_options(&x->p);
-	return decide(ctx, x, s);
+		return drop(p, why);
+	read_options(p);
+	return decide(ctx, x, s, h);
 }
 
 SEC("xdp.frags")

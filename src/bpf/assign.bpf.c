@@ -43,7 +43,7 @@ struct scratch {
 	struct bpf_sock_tuple tuple;
 	struct sw_bpf_flow flow;
 	struct bpf_fib_lookup fib;
-	struct bucket refuse;
+	struct bucket refuse[SW_BPF_LISTENERS];
 };
 
 struct {
@@ -53,9 +53,9 @@ struct {
 	__type(value, struct scratch);
 } scratch SEC(".maps");
 
-static __always_inline int shot(__u32 why)
+static __always_inline int shot(const struct packet *p, __u32 why)
 {
-	count(why);
+	count(p, why);
 	return ACT_SHOT;
 }
 
@@ -146,20 +146,23 @@ static __always_inline int assign(struct __sk_buff *skb, struct bpf_sock *sk, st
 	if (!tp || !slot)
 		return ACT_NEXT;
 	if (*slot == used_mark(x->x.tag)) {
-		count(SW_WHY_DUPLICATE);
-		return may_pass(&x->refuse, s->refuse_rate) ? ACT_NEXT : ACT_SHOT;
+		count(&x->p, SW_WHY_DUPLICATE);
+		return may_pass(&x->refuse[x->p.listener & (SW_BPF_LISTENERS - 1)], s->refuse_rate,
+				x->x.now) ?
+			       ACT_NEXT :
+			       ACT_SHOT;
 	}
 	fill_attrs(&attrs, &x->p, &x->proof, s);
 	len = listener->sk_ack_backlog;
 	max = listener->sk_max_ack_backlog;
 	if (bpf_sk_assign_tcp_reqsk(skb, (struct sock *)tp, &attrs, sizeof(attrs))) {
-		count(SW_WHY_ACK_PROVEN);
-		count(SW_WHY_HANDOFF_FAILED);
+		count(&x->p, SW_WHY_ACK_PROVEN);
+		count(&x->p, SW_WHY_HANDOFF_FAILED);
 		return ACT_NEXT;
 	}
 	if (has_room(len, max))
 		*slot = used_mark(x->x.tag);
-	count(len > max ? SW_WHY_QUEUE_FULL : SW_WHY_ACK_PROVEN);
+	count(&x->p, len > max ? SW_WHY_QUEUE_FULL : SW_WHY_ACK_PROVEN);
 	return ACT_NEXT;
 }
 
@@ -171,11 +174,12 @@ static __always_inline int offer(struct __sk_buff *skb, struct scratch *x, struc
 	struct packet *p = &x->p;
 	int why;
 
+	x->x.now = bpf_ktime_get_coarse_ns();
 	if (p->flags & TCP_RST)
 		return ACT_NEXT;
 	/* XDP answers SYNs.  The listener must not see one. */
 	if (p->flags & TCP_SYN)
-		return shot(SW_WHY_AROUND_XDP);
+		return shot(p, SW_WHY_AROUND_XDP);
 	if (!(p->flags & TCP_ACK))
 		return ACT_NEXT;
 	why = read_skb_options(skb, p);
@@ -189,9 +193,9 @@ static __always_inline int offer(struct __sk_buff *skb, struct scratch *x, struc
 		return assign(skb, sk, x, s);
 	/* It follows an ACK that found no place in the accept queue: it comes again behind it. */
 	flow_of(p, &x->flow);
-	if (is_recent(&x->flow))
-		return shot(SW_WHY_QUEUE_FULL);
-	count(why);
+	if (is_recent(&x->flow, x->x.now))
+		return shot(p, SW_WHY_QUEUE_FULL);
+	count(p, why);
 	return ACT_NEXT;
 }
 
@@ -224,6 +228,19 @@ static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, struc
 	return bpf_skc_lookup_tcp(skb, &x->tuple, sizeof(x->tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
 }
 
+/* @return the settings of the transparent listener that guards the packet, or NULL. */
+static __always_inline struct sw_bpf_settings *guarding(struct __sk_buff *skb, struct scratch *x)
+{
+	const __u32 zero = 0;
+	const struct sw_bpf_host *h = bpf_map_lookup_elem(&host, &zero);
+	struct sw_bpf_settings *s;
+
+	if (!h || !find_guard(skb, skb->ifindex, &x->p, h, &x->fib))
+		return 0;
+	s = settings_of(&x->p);
+	return s && s->transparent ? s : 0;
+}
+
 SEC("tc")
 int sw_assign(struct __sk_buff *skb)
 {
@@ -234,8 +251,7 @@ int sw_assign(struct __sk_buff *skb)
 	struct scratch *x;
 
 	x = bpf_map_lookup_elem(&scratch, &zero);
-	s = bpf_map_lookup_elem(&settings, &zero);
-	if (!x || !s || skb->pkt_type != 0 /* PACKET_HOST */)
+	if (!x || skb->pkt_type != 0 /* PACKET_HOST */)
 		return ACT_NEXT;
 	why = read_skb(skb, &x->p);
 	if (why == SW_WHY_SHORT) {
@@ -243,18 +259,21 @@ int sw_assign(struct __sk_buff *skb)
 		why = read_skb(skb, &x->p);
 	}
 	if (is_hidden(&x->p, why))
-		return is_guarded(skb, skb->ifindex, &x->p, &x->fib) ? shot(why) : ACT_NEXT;
+		return guarding(skb, x) ? shot(&x->p, why) : ACT_NEXT;
 	if (why == SW_WHY_FRAGMENT && x->p.fragment == FRAGMENT_FIRST)
 		read_ports(skb, &x->p);
 	else if (why != SW_WHY_SYN_ANSWERED)
 		return ACT_NEXT;
-	if (x->p.dport == 0 || !is_guarded(skb, skb->ifindex, &x->p, &x->fib))
+	if (x->p.dport == 0)
+		return ACT_NEXT;
+	s = guarding(skb, x);
+	if (!s)
 		return ACT_NEXT;
 	sk = find_socket(skb, x);
 	if (sk && sk->state != ST_LISTEN)
-		count(SW_WHY_HAS_SOCKET);
+		count(&x->p, SW_WHY_HAS_SOCKET);
 	else if (why == SW_WHY_FRAGMENT) /* a handshake in fragments would come in unseen */
-		act = shot(why);
+		act = shot(&x->p, why);
 	else if (sk)
 		act = offer(skb, x, sk, s);
 	if (sk)

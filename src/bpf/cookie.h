@@ -19,19 +19,24 @@ struct terms {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, SW_BPF_KEYS);
+	__uint(max_entries, SW_BPF_KEYS * SW_BPF_LISTENERS);
 	__type(key, __u32);
 	__type(value, struct sw_bpf_key);
 } keys SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, SW_BPF_LISTENERS);
 	__type(key, __u32);
 	__type(value, struct sw_bpf_settings);
 } settings SEC(".maps");
 
-const volatile __u8 use_hmac = 1;
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sw_bpf_host);
+} host SEC(".maps");
 
 const __u16 wide_mss4[8] = { 216, 536, 1240, 1380, 1420, 1452, 1460, 8960 };
 const __u16 wide_mss6[8] = { 216, 536, 1220, 1360, 1400, 1432, 1440, 8940 };
@@ -118,10 +123,13 @@ static __always_inline void terms_of(__u8 family, __u32 form, __u32 data, struct
 }
 
 /* The message but for data bits and epoch. */
-static __always_inline void begin_message(struct macwork *x, const struct packet *p, __be32 isn)
+static __always_inline void begin_message(struct macwork *x, const struct packet *p,
+					  const struct sw_bpf_settings *s, __be32 isn)
 {
 	__u8 *m = (__u8 *)x->msg;
 
+	x->hmac = s->hmac;
+	x->first_key = p->listener * SW_BPF_KEYS;
 	m[0] = 1;
 	*(__be16 *)(m + 4) = p->sport;
 	*(__be16 *)(m + 6) = p->dport;
@@ -141,12 +149,13 @@ static __always_inline void begin_message(struct macwork *x, const struct packet
 __noinline int make_tag(struct macwork *x, __u32 form_family, __u32 data, __u32 epoch,
 			       __u32 master)
 {
-	const __u32 slot = (epoch & (SW_BPF_EPOCHS - 1)) * SW_BPF_MASTERS + master;
 	const struct sw_bpf_key *key;
+	__u32 slot = (epoch & (SW_BPF_EPOCHS - 1)) * SW_BPF_MASTERS + master;
 	__u8 *m;
 
 	if (!x)
 		return 0;
+	slot += x->first_key;
 	key = bpf_map_lookup_elem(&keys, &slot);
 	if (!key || !key->live || key->epoch != epoch)
 		return 0;
@@ -154,7 +163,7 @@ __noinline int make_tag(struct macwork *x, __u32 form_family, __u32 data, __u32 
 	m[1] = (__u8)form_family;
 	*(__be16 *)(m + 2) = bpf_htons((__u16)data);
 	*(__be32 *)(m + 12) = bpf_htonl(epoch);
-	x->tag = use_hmac ? hmac_sha256(x, key) : bpf_cpu_to_be64(siphash(x, key));
+	x->tag = x->hmac ? hmac_sha256(x, key) : bpf_cpu_to_be64(siphash(x, key));
 	return 1;
 }
 
@@ -166,11 +175,6 @@ static __always_inline __u32 isn_of(__u32 form, __u64 tag, __u32 data)
 static __always_inline __u32 tsval_of(__u32 form, __u64 tag, __u32 data)
 {
 	return form == FORM_WIDE ? (((__u32)tag) & ~0x3ffu) | data : 0;
-}
-
-static __always_inline __u64 wall_ns(const struct sw_bpf_settings *s)
-{
-	return bpf_ktime_get_ns() + (__u64)s->wall_minus_mono_ns;
 }
 
 struct proof {
@@ -194,12 +198,14 @@ __noinline int try_key(struct macwork *x, __u32 epoch, __u32 master)
 __noinline int check_cookie(struct macwork *x, struct packet *p, struct sw_bpf_settings *s,
 			    struct proof *out)
 {
+	const __u32 zero = 0;
+	const struct sw_bpf_host *h = bpf_map_lookup_elem(&host, &zero);
 	__u32 e, soon, parity;
 	__u64 now;
 
-	if (!x || !p || !s || !out)
+	if (!x || !p || !s || !out || !h)
 		return SW_WHY_NO_KEY;
-	now = wall_ns(s);
+	now = x->now + (__u64)h->wall_minus_mono_ns;
 	e = (__u32)(now / EPOCH_NS);
 	soon = (__u32)((now + SKEW_NS) / EPOCH_NS);
 	x->verdict = SW_WHY_NO_KEY;
@@ -209,7 +215,7 @@ __noinline int check_cookie(struct macwork *x, struct packet *p, struct sw_bpf_s
 	x->tsval = p->ts ? bpf_ntohl(p->tsecr) : 0;
 	x->data = p->ts ? x->tsval & 0x3ff : x->isn & 0x7f;
 	parity = (p->ts ? x->data >> 9 : x->data >> 6) & 1;
-	begin_message(x, p, bpf_htonl(bpf_ntohl(p->seq) - 1));
+	begin_message(x, p, s, bpf_htonl(bpf_ntohl(p->seq) - 1));
 	for (__u32 m = 0; m < SW_BPF_MASTERS; m++) {
 		if (m >= s->masters || x->verdict == SW_WHY_ACK_PROVEN)
 			break;

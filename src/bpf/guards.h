@@ -3,6 +3,7 @@
 #ifndef SW_BPF_GUARDS_H
 #define SW_BPF_GUARDS_H
 
+#include "bpf/cookie.h"
 #include "bpf/packet.h"
 
 #define AF_INET_ 2
@@ -10,18 +11,16 @@
 #define ST_TIME_WAIT 6
 #define ST_LISTEN 10
 
-const volatile __u8 have_any; /* some guard has any set */
-
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, SW_BPF_GUARD_ROWS);
 	__type(key, struct sw_bpf_guard);
-	__type(value, __u32);
+	__type(value, struct sw_bpf_guarded);
 } guards SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, SW_NWHY);
+	__uint(max_entries, SW_BPF_WHY_STRIDE * SW_BPF_LISTENERS);
 	__type(key, __u32);
 	__type(value, __u64);
 } counters SEC(".maps");
@@ -37,17 +36,67 @@ struct {
 
 #define RECENT_NS 2000000000ull
 
+/* See "Known flows" in bpf/abi.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 2 * SW_BPF_KNOWN_WORDS);
+	__type(key, __u32);
+	__type(value, __u64);
+} known SEC(".maps");
+
 /* core/budget.c, one a CPU. */
 struct bucket {
 	__u64 last, credit;
 };
 
-static __always_inline void count(__u32 why)
+static __always_inline void count(const struct packet *p, __u32 why)
 {
-	__u64 *n = bpf_map_lookup_elem(&counters, &why);
+	const __u32 i = p->listener * SW_BPF_WHY_STRIDE + why;
+	__u64 *n = bpf_map_lookup_elem(&counters, &i);
 
 	if (n)
 		*n += 1;
+}
+
+static __always_inline __u32 known_bit(const struct packet *p)
+{
+	return sw_bpf_known_bit(p->src, p->dst, p->sport, p->dport);
+}
+
+static __always_inline __u64 *known_word(__u32 half, __u32 bit)
+{
+	const __u32 i = (half & 1) * SW_BPF_KNOWN_WORDS + (bit >> 6);
+
+	return bpf_map_lookup_elem(&known, &i);
+}
+
+/* @return false when the flow certainly has no socket. */
+static __always_inline bool may_be_known(const struct packet *p, const struct sw_bpf_host *h)
+{
+	const __u32 bit = known_bit(p);
+	const __u64 *w = known_word(h->known, bit);
+
+	return h->known == SW_BPF_KNOWN_NONE || !w || (*w >> (bit & 63) & 1);
+}
+
+static __always_inline void mark_half(__u32 half, __u32 bit)
+{
+	__u64 *w = known_word(half, bit);
+
+	if (w && !(*w >> (bit & 63) & 1))
+		__sync_fetch_and_or(w, 1ull << (bit & 63));
+}
+
+/* The flow has a socket, or will have one at once. */
+static __always_inline void mark_known(const struct packet *p, const struct sw_bpf_host *h)
+{
+	const __u32 bit = known_bit(p);
+
+	if (h->known != SW_BPF_KNOWN_NONE || h->known_both)
+		mark_half(h->known, bit);
+	if (h->known_both)
+		mark_half(h->known + 1, bit);
 }
 
 /* With forwarding on, a guard for every address must not catch what only passes through. */
@@ -74,23 +123,36 @@ static __always_inline bool is_local(void *ctx, __u32 ifindex, const struct pack
 	       rc != BPF_FIB_LKUP_RET_PROHIBIT && rc != BPF_FIB_LKUP_RET_BLACKHOLE;
 }
 
-static __always_inline bool is_guarded(void *ctx, __u32 ifindex, const struct packet *p,
-				       struct bpf_fib_lookup *fib)
+/* @return whose guard covers the packet, and p->listener; NULL for none. */
+static __always_inline struct sw_bpf_guarded *find_guard(void *ctx, __u32 ifindex, struct packet *p,
+							 const struct sw_bpf_host *h,
+							 struct bpf_fib_lookup *fib)
 {
 	struct sw_bpf_guard key = { .family = p->family, .port = p->dport };
+	struct sw_bpf_guarded *g;
 
 	__builtin_memcpy(key.addr, p->dst, 16);
-	if (bpf_map_lookup_elem(&guards, &key))
-		return true;
-	if (!have_any)
-		return false;
-	__builtin_memset(key.addr, 0, sizeof(key.addr));
-	key.any = 1;
-	if (!bpf_map_lookup_elem(&guards, &key))
-		return false;
-	if (p->family == 4 ? p->dst[0] >= 224 : p->dst[0] == 0xff)
-		return false;
-	return is_local(ctx, ifindex, p, fib);
+	g = bpf_map_lookup_elem(&guards, &key);
+	if (!g) {
+		if (!h->have_any)
+			return 0;
+		__builtin_memset(key.addr, 0, sizeof(key.addr));
+		key.any = 1;
+		g = bpf_map_lookup_elem(&guards, &key);
+		if (!g || (p->family == 4 ? p->dst[0] >= 224 : p->dst[0] == 0xff) ||
+		    !is_local(ctx, ifindex, p, fib))
+			return 0;
+		p->any = 1;
+	}
+	p->listener = g->listener & (SW_BPF_LISTENERS - 1);
+	return g;
+}
+
+static __always_inline struct sw_bpf_settings *settings_of(const struct packet *p)
+{
+	const __u32 i = p->listener;
+
+	return bpf_map_lookup_elem(&settings, &i);
 }
 
 static __always_inline void flow_of(const struct packet *p, struct sw_bpf_flow *f)
@@ -102,20 +164,19 @@ static __always_inline void flow_of(const struct packet *p, struct sw_bpf_flow *
 	f->family = p->family;
 }
 
-static __always_inline bool is_recent(const struct sw_bpf_flow *flow)
+static __always_inline bool is_recent(const struct sw_bpf_flow *flow, __u64 now)
 {
 	const __u64 *since = bpf_map_lookup_elem(&recent, flow);
 
-	return since && bpf_ktime_get_ns() - *since < RECENT_NS;
+	return since && now - *since < RECENT_NS;
 }
 
-static __always_inline bool may_pass(struct bucket *b, __u32 rate)
+static __always_inline bool may_pass(struct bucket *b, __u32 rate, __u64 now)
 {
-	__u64 now, cost;
+	__u64 cost;
 
 	if (!rate)
 		return false;
-	now = bpf_ktime_get_ns();
 	cost = 1000000000ull / rate;
 	b->credit += now - b->last;
 	b->last = now;

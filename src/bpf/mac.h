@@ -12,12 +12,14 @@
 struct macwork {
 	__u64 msg[6];   /* 24 or 48 bytes as they are */
 	__u32 msg_len;
-	__u32 pad;
+	__u32 first_key; /* of the listener, in the key map */
 	__u32 state[8];
 	__u32 w[16];
 	__u64 tag; /* out: the first 8 bytes of the MAC as a big-endian number */
 	__u32 form, family, data, isn, tsval; /* what an ACK presents, host order */
 	__u32 verdict;                        /* enum sw_why, while keys are tried */
+	__u32 hmac;                           /* which MAC, as struct sw_bpf_settings has it */
+	__u64 now; /* CLOCK_MONOTONIC, to a tick of the kernel: good for an epoch of 32 s */
 };
 
 #define ROTL64(x, n) ((x) << (n) | (x) >> (64 - (n)))

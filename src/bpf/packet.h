@@ -42,6 +42,7 @@ struct packet {
 	__u8 opt_len;  /* bytes of TCP options */
 	__u8 wscale, wscale_ok, sack, ts;
 	__u8 walk; /* where a loop is: see "Loops" */
+	__u8 listener, any; /* find_guard(): whose it is, and whether it guards every address */
 	__u16 mss;   /* host order */
 	__be32 tsval, tsecr;
 	__u64 sum; /* read_ip4(): of the header */
@@ -104,6 +105,7 @@ static __always_inline __u16 fold(__u64 sum)
 static __always_inline enum sw_why read_ip4(struct packet *p, void *data, void *end)
 {
 	const struct ip4 *ip = at(data, end, p->l3_off, sizeof(*ip));
+	const __u32 *w = (const __u32 *)ip;
 	__u32 hlen, total;
 
 	if (!ip)
@@ -113,12 +115,11 @@ static __always_inline enum sw_why read_ip4(struct packet *p, void *data, void *
 	p->walk = ip->ver_ihl & 0xf;
 	if (p->walk < 5)
 		return SW_WHY_BAD_IHL;
-	p->sum = 0;
-	for (__u32 i = 0; i < 15; i++) {
-		const __u32 *w = at(data, end, p->l3_off + i * 4, 4);
-
+	p->sum = (__u64)w[0] + w[1] + w[2] + w[3] + w[4];
+	for (__u32 i = 5; i < 15; i++) {
 		if (i >= p->walk)
 			break;
+		w = at(data, end, p->l3_off + i * 4, 4);
 		if (!w)
 			return SW_WHY_SHORT;
 		p->sum += *w;
@@ -252,6 +253,19 @@ static __always_inline enum sw_why read_ip(struct packet *p, void *data, void *e
 	return SW_WHY_SYN_ANSWERED;
 }
 
+/* @n words of options that lie in one piece; behind them zeros.  @n must be a constant. */
+static __always_inline bool copy_words(struct packet *p, void *data, void *end, __u32 n)
+{
+	const __u32 *w = at(data, end, p->l4_off + sizeof(struct tcp), n * 4);
+	__u32 *o = (__u32 *)p->opt;
+
+	if (!w)
+		return false;
+	for (__u32 i = 0; i < 10; i++)
+		o[i] = i < n ? w[i] : 0;
+	return true;
+}
+
 /* Take the options out of the packet, so that they can be walked without bounds of the packet. */
 static __always_inline enum sw_why copy_options(struct packet *p, void *data, void *end)
 {
@@ -266,6 +280,11 @@ static __always_inline enum sw_why copy_options(struct packet *p, void *data, vo
 	if (hlen > p->l4_len)
 		return SW_WHY_SHORT;
 	p->opt_len = (__u8)(hlen - sizeof(*tcp));
+	/* The lengths that nearly all have: SYNs of most systems, their other segments, and none. */
+	if (p->opt_len == 20)
+		return copy_words(p, data, end, 5) ? SW_WHY_SYN_ANSWERED : SW_WHY_SHORT;
+	if (p->opt_len == 12)
+		return copy_words(p, data, end, 3) ? SW_WHY_SYN_ANSWERED : SW_WHY_SHORT;
 	for (__u32 i = 0; i < 10; i++) {
 		const __u32 *w = at(data, end, p->l4_off + sizeof(*tcp) + i * 4, 4);
 

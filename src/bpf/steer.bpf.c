@@ -51,7 +51,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, SW_BPF_MAX_GUARDS);
 	__type(key, struct sw_bpf_guard);
-	__type(value, __u32);
+	__type(value, struct sw_bpf_guarded);
 } guards SEC(".maps");
 
 struct {

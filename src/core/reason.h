@@ -56,7 +56,8 @@
 	       "the VLAN tag was taken out of the frame, and XDP cannot answer with it") \
 	SW_WHY(AROUND_XDP, "around_xdp", "a SYN came to the listener by a way that misses XDP") \
 	SW_WHY(FILTERED, "filtered", \
-	       "the host's firewall kept the segment that proved the handshake from its socket")
+	       "the host's firewall kept the segment that proved the handshake from its socket") \
+	SW_WHY(DRAINING, "draining", "the listener takes no new connections")
 
 enum sw_why {
 #define SW_WHY_ENUM(constant, name, sentence) SW_WHY_##constant,

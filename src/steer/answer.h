@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The BPF answerer: SYNs are answered and segments without proof refused at XDP, before the kernel
- * makes anything of them.  docs/architecture.md, "The BPF answerer".
+ * The BPF answerer of one listener: SYNs are answered and segments without proof refused at XDP,
+ * before the kernel makes anything of them.  docs/architecture.md, "The BPF answerer".
  */
 #ifndef SW_STEER_ANSWER_H
 #define SW_STEER_ANSWER_H
 
 #include "core/decide.h"
+#include "steer/xdp.h"
 
 struct sw_answer;
 
@@ -17,9 +18,6 @@ struct sw_answer_config {
 	bool transparent; /* the kernel's listener gets the connections */
 	unsigned ifindex; /* where it is to be attached; 0: nowhere, it is only tested */
 };
-
-/** How an XDP program sits on its interface. */
-enum sw_xdp_mode { SW_XDP_NATIVE, SW_XDP_GENERIC };
 
 /**
  * Load the program and give it its keys and settings.  Not attached yet.
@@ -58,17 +56,17 @@ uint64_t sw_answer_age_ms(const struct sw_answer *a, sw_mono now);
 /** Add the program's counters to @why. */
 void sw_answer_count(const struct sw_answer *a, uint64_t why[SW_NWHY]);
 
-/** Maps that transparent mode shares. */
-enum sw_answer_map {
-	SW_ANSWER_KEYS,
-	SW_ANSWER_SETTINGS,
-	SW_ANSWER_GUARDS,
-	SW_ANSWER_RECENT,
-	SW_NANSWER_MAP
-};
+/** From now on drop SYNs, or answer them again; cookies that are out stay good.  @return 0 or
+ *  -errno. */
+SW_MUST int sw_answer_drain(struct sw_answer *a, bool on);
 
-/** @return the map, borrowed. */
-int sw_answer_map_fd(const struct sw_answer *a, enum sw_answer_map map);
+/** Switch to other master keys, derived for the epochs around @wall.
+ *  @return 0, or -errno: then both may be in use. */
+SW_MUST int sw_answer_rekey(struct sw_answer *a, const struct sw_masters *masters, sw_wall wall);
+
+/** @return the programs and the index there, for transparent mode.  Borrowed. */
+struct sw_xdp *sw_answer_xdp(const struct sw_answer *a);
+unsigned sw_answer_index(const struct sw_answer *a);
 
 /** @return the program, for BPF_PROG_TEST_RUN.  Borrowed. */
 int sw_answer_prog_fd(const struct sw_answer *a);

@@ -5,21 +5,17 @@
 #include "steer/bpfutil.h"
 #include "steer/claim.h"
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <assign.skel.h> /* generated */
-
 #define KFUNC "bpf_sk_assign_tcp_reqsk"
 
 struct sw_assign {
-	struct sw_assign_bpf *bpf; /* owned */
-	int link_fd;               /* owned, or -1 */
-	int claim[SW_MAX_GUARDS];  /* owned sockets */
+	struct sw_xdp *xdp; /* borrowed */
+	unsigned index;
+	int claim[SW_MAX_GUARDS]; /* owned sockets */
 	size_t nclaim;
 };
 
@@ -36,63 +32,27 @@ int sw_assign_need(const char *kfunc, char *err, size_t errlen)
 	return -ENOTSUP;
 }
 
-static int load(struct sw_assign *as, const struct sw_answer *answer,
-		const struct sw_answer_config *cf, char *err, size_t errlen)
-{
-	struct sw_assign_bpf *b = sw_assign_bpf__open();
-	int rc;
-
-	as->bpf = b;
-	if (!b)
-		return sw_bpf_explain(-errno, "open the TC program", err, errlen);
-	b->rodata->use_hmac = cf->alg == SW_MAC_HMAC_SHA256;
-	b->rodata->have_any = sw_bpf_have_any(cf->policy->guard, cf->policy->nguard);
-	rc = bpf_map__reuse_fd(b->maps.keys, sw_answer_map_fd(answer, SW_ANSWER_KEYS));
-	if (!rc)
-		rc = bpf_map__reuse_fd(b->maps.settings,
-				       sw_answer_map_fd(answer, SW_ANSWER_SETTINGS));
-	if (!rc)
-		rc = bpf_map__reuse_fd(b->maps.guards, sw_answer_map_fd(answer, SW_ANSWER_GUARDS));
-	if (!rc)
-		rc = bpf_map__reuse_fd(b->maps.recent, sw_answer_map_fd(answer, SW_ANSWER_RECENT));
-	if (!rc)
-		rc = sw_assign_bpf__load(b);
-	return rc ? sw_bpf_explain(rc, "load the TC program", err, errlen) : 0;
-}
-
 int sw_assign_open(struct sw_assign **out, const struct sw_answer *answer,
 		   const struct sw_answer_config *cf, unsigned ifindex, char *err, size_t errlen)
 {
 	struct sw_assign *as = calloc(1, sizeof(*as));
-	libbpf_print_fn_t print = sw_bpf_quiet();
-	int rc = -ENOMEM;
+	int rc;
 
 	if (!as)
-		goto restore_print;
-	as->link_fd = -1;
+		return -ENOMEM;
+	as->xdp = sw_answer_xdp(answer);
+	as->index = sw_answer_index(answer);
 	rc = sw_assign_need(KFUNC, err, errlen);
+	if (!rc)
+		rc = sw_claim(ifindex, cf->policy->guard, cf->policy->nguard, as->claim, err, errlen);
+	if (!rc)
+		as->nclaim = cf->policy->nguard;
+	if (!rc)
+		rc = sw_xdp_attach_tc(as->xdp, err, errlen);
 	if (rc)
-		goto close_all;
-	rc = sw_claim(ifindex, cf->policy->guard, cf->policy->nguard, as->claim, err, errlen);
-	if (rc)
-		goto close_all;
-	as->nclaim = cf->policy->nguard;
-	rc = load(as, answer, cf, err, errlen);
-	if (rc)
-		goto close_all;
-	as->link_fd = bpf_link_create(bpf_program__fd(as->bpf->progs.sw_assign), (int)ifindex,
-				      (enum bpf_attach_type)SW_TCX_INGRESS, NULL);
-	if (as->link_fd < 0) {
-		rc = sw_bpf_explain(-errno, "attach BPF to the interface", err, errlen);
-		goto close_all;
-	}
-	*out = as;
-	goto restore_print;
-
-close_all:
-	sw_assign_close(as);
-restore_print:
-	libbpf_set_print(print);
+		sw_assign_close(as);
+	else
+		*out = as;
 	return rc;
 }
 
@@ -100,9 +60,6 @@ void sw_assign_close(struct sw_assign *as)
 {
 	if (!as)
 		return;
-	if (as->link_fd >= 0)
-		close(as->link_fd);
-	sw_assign_bpf__destroy(as->bpf);
 	for (size_t i = 0; i < as->nclaim; i++)
 		close(as->claim[i]);
 	free(as);
@@ -110,5 +67,5 @@ void sw_assign_close(struct sw_assign *as)
 
 void sw_assign_count(const struct sw_assign *as, uint64_t why[SW_NWHY])
 {
-	sw_bpf_count(bpf_map__fd(as->bpf->maps.counters), why);
+	sw_xdp_count_tc(as->xdp, as->index, why);
 }

@@ -64,41 +64,56 @@ bool sw_bpf_have_kfunc(const char *name)
 	return found;
 }
 
-static int fill(int map_fd, const struct sw_guard *g, uint16_t port, __u32 index)
+static int fill(int map_fd, const struct sw_guard *g, uint16_t port, unsigned listener)
 {
 	struct sw_bpf_guard key = { .family = (__u8)g->family, .any = g->any, .port = htons(port) };
+	const struct sw_bpf_guarded value = { .listener = listener };
 
 	if (!g->any)
 		memcpy(key.addr, g->addr.b, sizeof(key.addr));
-	return bpf_map_update_elem(map_fd, &key, &index, BPF_ANY) ? -errno : 0;
+	return bpf_map_update_elem(map_fd, &key, &value, BPF_ANY) ? -errno : 0;
 }
 
-int sw_bpf_fill_guards(int map_fd, const struct sw_guard *guard, size_t n)
+int sw_bpf_guard(int map_fd, const struct sw_guard *g, unsigned listener, bool on)
+{
+	struct sw_bpf_guard key = { .family = (__u8)g->family, .any = g->any, .port = htons(g->port) };
+
+	if (on)
+		return fill(map_fd, g, g->port, listener);
+	if (!g->any)
+		memcpy(key.addr, g->addr.b, sizeof(key.addr));
+	return bpf_map_delete_elem(map_fd, &key) && errno != ENOENT ? -errno : 0;
+}
+
+int sw_bpf_fill_guards(int map_fd, const struct sw_guard *guard, size_t n, unsigned listener)
 {
 	int rc = 0;
 
 	for (size_t i = 0; i < n && !rc; i++)
-		rc = fill(map_fd, &guard[i], guard[i].port, (__u32)i);
+		rc = fill(map_fd, &guard[i], guard[i].port, listener);
 	return rc;
 }
 
-int sw_bpf_fill_addresses(int map_fd, const struct sw_guard *guard, size_t n)
+int sw_bpf_fill_addresses(int map_fd, const struct sw_guard *guard, size_t n, unsigned listener)
 {
 	int rc = 0;
 
 	for (size_t i = 0; i < n && !rc; i++)
-		rc = fill(map_fd, &guard[i], 0, (__u32)i);
+		rc = fill(map_fd, &guard[i], 0, listener);
 	return rc;
 }
 
-void sw_bpf_count(int map_fd, uint64_t why[SW_NWHY])
+void sw_bpf_count(int map_fd, uint32_t first, uint64_t why[SW_NWHY])
 {
 	const int ncpu = libbpf_num_possible_cpus();
 	__u64 *cpu = ncpu > 0 ? calloc((size_t)ncpu, sizeof(*cpu)) : NULL;
 
-	for (__u32 i = 0; cpu && i < SW_NWHY; i++)
-		if (!bpf_map_lookup_elem(map_fd, &i, cpu))
+	for (__u32 i = 0; cpu && i < SW_NWHY; i++) {
+		const __u32 row = first + i;
+
+		if (!bpf_map_lookup_elem(map_fd, &row, cpu))
 			for (int c = 0; c < ncpu; c++)
 				why[i] += cpu[c];
+	}
 	free(cpu);
 }

@@ -30,13 +30,18 @@ SW_MUST bool sw_bpf_have_any(const struct sw_guard *guard, size_t n);
  */
 SW_MUST bool sw_bpf_have_kfunc(const char *name);
 
-/** Write the guards into a map.  @return 0 or -errno. */
-SW_MUST int sw_bpf_fill_guards(int map_fd, const struct sw_guard *guard, size_t n);
+/** Write a guard of a listener into a map, or take it out.  @return 0 or -errno. */
+SW_MUST int sw_bpf_guard(int map_fd, const struct sw_guard *g, unsigned listener, bool on);
+
+/** Write the guards of a listener into a map.  @return 0 or -errno. */
+SW_MUST int sw_bpf_fill_guards(int map_fd, const struct sw_guard *guard, size_t n,
+			       unsigned listener);
 
 /** Write their addresses once more, with port 0.  @return 0 or -errno. */
-SW_MUST int sw_bpf_fill_addresses(int map_fd, const struct sw_guard *guard, size_t n);
+SW_MUST int sw_bpf_fill_addresses(int map_fd, const struct sw_guard *guard, size_t n,
+				  unsigned listener);
 
-/** Add a per-CPU array of counters, summed over the CPUs. */
-void sw_bpf_count(int map_fd, uint64_t why[SW_NWHY]);
+/** Add the elements @first and following of a per-CPU array of counters, summed over the CPUs. */
+void sw_bpf_count(int map_fd, uint32_t first, uint64_t why[SW_NWHY]);
 
 #endif

@@ -173,7 +173,7 @@ static int load(struct sw_steer *st, const struct sw_steer_config *cf, char *err
 	rc = sw_steer_bpf__load(st->bpf);
 	if (rc)
 		return sw_bpf_explain(rc, "load the BPF programs", err, errlen);
-	rc = sw_bpf_fill_guards(bpf_map__fd(st->bpf->maps.guards), cf->guard, cf->nguard);
+	rc = sw_bpf_fill_guards(bpf_map__fd(st->bpf->maps.guards), cf->guard, cf->nguard, 0);
 	if (rc)
 		return sw_bpf_explain(rc, "fill the BPF map of guards", err, errlen);
 	return 0;
@@ -254,7 +254,7 @@ void sw_steer_renew(struct sw_steer *st, sw_mono now)
 
 void sw_steer_count(const struct sw_steer *st, uint64_t why[SW_NWHY])
 {
-	sw_bpf_count(bpf_map__fd(st->bpf->maps.counters), why);
+	sw_bpf_count(bpf_map__fd(st->bpf->maps.counters), 0, why);
 }
 
 const char *sw_steer_mode(const struct sw_steer *st)

@@ -82,9 +82,9 @@ class Clang(unittest.TestCase):
                                 "-Werror", f"-I{SOURCE}/src", f"-I/usr/include/{triplet}", "-c",
                                 source, "-o", obj], check=True)
                 most = 0
-                for hmac, wildcard in itertools.product((0, 1), repeat=2):
-                    with self.subTest(clang=clang, name=name, hmac=hmac, wildcard=wildcard):
-                        found = load(lib, obj, use_hmac=hmac, have_any=wildcard)
+                for wildcard in (0, 1):
+                    with self.subTest(clang=clang, name=name, wildcard=wildcard):
+                        found = load(lib, obj, have_any=wildcard)
                         most = max(most, *(n for _, n in found))
                         self.assertLess(most, LIMIT, found)
                 print(f"    {os.path.basename(clang)} {name}: up to {most} instructions",
