@@ -17,7 +17,11 @@ struct flood_state {
 	__u64 over;	/* 1: made cfg.count frames, or the time is over */
 } state;
 
-/* Is it time for the next frame?  What could not be sent in time is not made up for later. */
+/* A veth holds 256 frames: what was not sent in time is not made up for in one burst, which would
+ * fill it and take clients' frames along. */
+#define BURST 64
+
+/* Is it time for the next frame? */
 static __always_inline int due(void)
 {
 	const __u64 now = bpf_ktime_get_ns();
@@ -34,8 +38,8 @@ static __always_inline int due(void)
 	target = (now - state.start_ns) * cfg.rate / 1000000000u;
 	if (state.made >= target)
 		return 0;
-	if (target - state.made > cfg.rate / 200 + 1) /* 5 ms late */
-		state.start_ns += (target - state.made) * 1000000000u / cfg.rate;
+	if (target - state.made > BURST)
+		state.start_ns += (target - state.made - BURST) * 1000000000u / cfg.rate;
 	return 1;
 }
 

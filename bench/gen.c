@@ -183,8 +183,8 @@ static size_t allowance(struct gen *g, size_t most)
 
 		if (now >= g->end_ns)
 			return 0;
-		if (target > made + cf->rate / 50 + BATCH) /* 20 ms late: not made up for */
-			g->state->start_ns += (target - made) * NS_PER_S / cf->rate;
+		if (target > made + BATCH) /* late: not made up for, as in gen.bpf.c */
+			g->state->start_ns += (target - made - BATCH) * NS_PER_S / cf->rate;
 		if (target > made)
 			return target - made < most ? target - made : most;
 		const struct timespec nap = { .tv_nsec = 50000 };

@@ -49,6 +49,7 @@ struct conn {
 	bool connected;
 	uint64_t start;	     /* ns */
 	uint64_t connect_ns; /* how long connect() took, once connected */
+	bool resent; /* before it was connected */
 	size_t sent, got;
 	char head[12]; /* of the reply: "HTTP/1.1 200" */
 };
@@ -61,6 +62,8 @@ struct run {
 	uint64_t next_start, last_scan;
 	size_t outcome[NOUTCOMES];
 	uint64_t *connect_ns, *total_ns; /* one per success */
+	uint64_t *first_ns; /* to connect, where nothing had to be sent twice */
+	size_t nfirst;
 	int first_errno;		 /* behind the first OTHER */
 };
 
@@ -74,6 +77,8 @@ static void finish(struct run *r, struct conn *c, enum outcome how)
 	if (how == OK) {
 		r->connect_ns[r->outcome[OK]] = c->connect_ns;
 		r->total_ns[r->outcome[OK]] = now_ns() - c->start;
+		if (!c->resent)
+			r->first_ns[r->nfirst++] = c->connect_ns;
 	}
 	r->outcome[how]++;
 	r->finished++;
@@ -119,6 +124,15 @@ static void start_one(struct run *r, struct conn *c)
 		fail(r, c, errno);
 }
 
+/* A SYN or a SYN-ACK was lost on the way: the time to connect is TCP's timer, RFC 6298. */
+static bool was_resent(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_total_retrans;
+}
+
 /* @return false when the connection is over. */
 static bool check_connected(struct run *r, struct conn *c)
 {
@@ -133,6 +147,7 @@ static bool check_connected(struct run *r, struct conn *c)
 	}
 	c->connected = true;
 	c->connect_ns = now_ns() - c->start;
+	c->resent = was_resent(c->fd);
 	if (connect_only(r->o)) {
 		finish(r, c, OK);
 		return false;
@@ -298,6 +313,8 @@ static void report(struct run *r, double seconds)
 	printf(json ? ", \"seconds\": %.3f" : "   in %.3f s\n", seconds);
 	print_times("connect", r->connect_ns, ok, json);
 	print_times("total", r->total_ns, ok, json);
+	printf(json ? ", \"resent\": %zu" : "resent %zu\n", ok - r->nfirst);
+	print_times("first", r->first_ns, r->nfirst, json);
 	if (json)
 		puts("}");
 	if (r->first_errno)
@@ -314,6 +331,7 @@ static void measure(const struct options *o)
 	r.slot = must_calloc(o->concurrency, sizeof(*r.slot));
 	r.connect_ns = must_calloc(o->count, sizeof(*r.connect_ns));
 	r.total_ns = must_calloc(o->count, sizeof(*r.total_ns));
+	r.first_ns = must_calloc(o->count, sizeof(*r.first_ns));
 	for (size_t i = 0; i < o->concurrency; i++)
 		r.slot[i].fd = -1;
 	begin = now_ns();
@@ -322,6 +340,7 @@ static void measure(const struct options *o)
 	free(r.slot);
 	free(r.connect_ns);
 	free(r.total_ns);
+	free(r.first_ns);
 	close(r.epfd);
 }
 

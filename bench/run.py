@@ -70,7 +70,7 @@ def one_lab(name, chosen, plan, results, service_kind):
         def service(addr, port):
             if service_kind == "iperf":
                 return net.victim.spawn("iperf3", "iperf3", "-s", "-B", addr, "-p", str(port),
-                                        extra=rig.on_cpu(rig.VICTIM_CPU))
+                                        extra=rig.on_victim_cpu())
             return net.serve_at(addr, port)
 
         state = module.start(net, service)

@@ -55,7 +55,7 @@ def synward(net, service, *args):
     more = () if transparent else ("--upstream", "127.0.0.1:8080", "--qdisc-bypass")
     return SynwardState(net.start_synward("run", "--interface", "eth0", "--listen",
                                           f"{lab.VICTIM4}:80", *more, *args,
-                                          extra=rig.on_cpu(rig.VICTIM_CPU)))
+                                          extra=rig.on_victim_cpu()))
 
 
 def xdp(net, program):

@@ -40,7 +40,7 @@ def start(net, service):
     with open(path, "w", encoding="ascii") as f:
         f.write(CONFIG)
     p = net.victim.spawn("haproxy", "haproxy", "-db", "-f", path,
-                         extra=rig.on_cpu(rig.VICTIM_CPU))
+                         extra=rig.on_victim_cpu())
     where = f"{lab.VICTIM4}:80"
     if not lab.wait_for(lambda: net.victim.run("ss", "-ltnH", "src", where).stdout.strip(), 5):
         raise AssertionError("haproxy did not start: " + p.log())
