@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""nginx, sshd and PostgreSQL as they are, behind --transparent, for clients of several settings."""
+"""nginx, sshd and PostgreSQL as they are, behind --transparent, for clients of every setting."""
 import glob
 import itertools
 import os
@@ -14,7 +14,7 @@ from lab import VICTIM4, VICTIM6, endpoint, wait_for
 
 ADDRS = (VICTIM4, VICTIM6)
 SETTINGS = ("tcp_timestamps", "tcp_sack", "tcp_window_scaling", "tcp_ecn")
-MATRIX = [(1, 1, 1, 0), (1, 1, 1, 1), (0, 1, 1, 0), (0, 0, 0, 0), (1, 0, 0, 1)]
+MATRIX = list(itertools.product((1, 0), repeat=len(SETTINGS)))
 POSTGRES = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
 
 
