@@ -6,6 +6,8 @@
 
 #include <openssl/types.h>
 
+#define SW_SHA256_CTX 112 /* bytes of libcrypto's SHA256_CTX; mac.c checks */
+
 #define SW_KEY_LEN 32 /* bytes of a master key and of an epoch key */
 
 /** Which MAC seals a cookie.  The names are those of the command line. */
@@ -19,9 +21,12 @@ SW_MUST bool sw_mac_by_name(const char *name, enum sw_mac_alg *out);
 
 /** A MAC with its key in place.  Not shared between threads: libcrypto's state is inside. */
 struct sw_mac {
-	EVP_MAC_CTX *cx; /* owned; NULL when not set up */
+	EVP_MAC_CTX *cx; /* owned; siphash-2-4 only */
 	enum sw_mac_alg alg;
+	bool set; /* the key is in place */
 	uint8_t key[SW_KEY_LEN]; /* siphash-2-4 uses the first 16 bytes */
+	/* hmac-sha256: the hash behind the key's inner and outer block, RFC 2104. */
+	_Alignas(8) uint8_t inner[SW_SHA256_CTX], outer[SW_SHA256_CTX];
 };
 
 /**
