@@ -373,8 +373,7 @@ static __always_inline bool is_for_us(void *data, void *end, const struct sw_bpf
 	return to && (h->any_mac || (to[0] == own[0] && to[1] == own[1] && to[2] == own[2]));
 }
 
-#define HEARD_SHIFT 22	  /* 4 ms */
-#define LOOK_RATE   50000 /* lookups a second and CPU for flows that are not known */
+#define HEARD_SHIFT 22 /* 4 ms */
 
 /*
  * The state of the socket that a guarded packet belongs to, 0 for none.  In a flood, a packet of no

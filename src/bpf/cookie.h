@@ -3,6 +3,7 @@
 #ifndef SW_BPF_COOKIE_H
 #define SW_BPF_COOKIE_H
 
+#include "bpf/known.h"
 #include "bpf/mac.h"
 #include "bpf/packet.h"
 
@@ -30,13 +31,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct sw_bpf_settings);
 } settings SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct sw_bpf_host);
-} host SEC(".maps");
 
 const __u16 wide_mss4[8] = { 216, 536, 1240, 1380, 1420, 1452, 1460, 8960 };
 const __u16 wide_mss6[8] = { 216, 536, 1220, 1360, 1400, 1432, 1440, 8940 };

@@ -4,6 +4,7 @@
 #define SW_BPF_GUARDS_H
 
 #include "bpf/cookie.h"
+#include "bpf/known.h"
 #include "bpf/packet.h"
 
 #define AF_INET_ 2
@@ -36,20 +37,6 @@ struct {
 
 #define RECENT_NS 2000000000ull
 
-/* See "Known flows" in bpf/abi.h. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 2 * SW_BPF_KNOWN_WORDS);
-	__type(key, __u32);
-	__type(value, __u64);
-} known SEC(".maps");
-
-/* core/budget.c, one a CPU. */
-struct bucket {
-	__u64 last, credit;
-};
-
 static __always_inline void count(const struct packet *p, __u32 why)
 {
 	const __u32 i = p->listener * SW_BPF_WHY_STRIDE + why;
@@ -64,20 +51,10 @@ static __always_inline __u32 known_bit(const struct packet *p)
 	return sw_bpf_known_bit(p->src, p->dst, p->sport, p->dport);
 }
 
-static __always_inline __u64 *known_word(__u32 half, __u32 bit)
-{
-	const __u32 i = (half & 1) * SW_BPF_KNOWN_WORDS + (bit >> 6);
-
-	return bpf_map_lookup_elem(&known, &i);
-}
-
 /* @return false when the flow certainly has no socket. */
 static __always_inline bool may_be_known(const struct packet *p, const struct sw_bpf_host *h)
 {
-	const __u32 bit = known_bit(p);
-	const __u64 *w = known_word(h->known, bit);
-
-	return h->known == SW_BPF_KNOWN_NONE || !w || (*w >> (bit & 63) & 1);
+	return known_is_set(h, known_bit(p));
 }
 
 static __always_inline void mark_half(__u32 half, __u32 bit)
@@ -85,7 +62,7 @@ static __always_inline void mark_half(__u32 half, __u32 bit)
 	__u64 *w = known_word(half, bit);
 
 	if (w && !(*w >> (bit & 63) & 1))
-		__sync_fetch_and_or(w, 1ull << (bit & 63));
+		__sync_fetch_and_or(w, 1ull << (bit & 63)); /* Linux 5.12 */
 }
 
 /* The flow has a socket, or will have one at once. */
@@ -169,23 +146,6 @@ static __always_inline bool is_recent(const struct sw_bpf_flow *flow, __u64 now)
 	const __u64 *since = bpf_map_lookup_elem(&recent, flow);
 
 	return since && now - *since < RECENT_NS;
-}
-
-static __always_inline bool may_pass(struct bucket *b, __u32 rate, __u64 now)
-{
-	__u64 cost;
-
-	if (!rate)
-		return false;
-	cost = 1000000000ull / rate;
-	b->credit += now - b->last;
-	b->last = now;
-	if (b->credit > 1000000000ull)
-		b->credit = 1000000000ull;
-	if (b->credit < cost)
-		return false;
-	b->credit -= cost;
-	return true;
 }
 
 /* @return the length of the tuple. */

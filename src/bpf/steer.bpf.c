@@ -7,7 +7,7 @@
  *                    |
  *   front end -> [pair] sw_inject, marks and redirects to ingress
  */
-#include "bpf/abi.h"
+#include "bpf/known.h"
 
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -60,6 +60,13 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct bucket);
+} look SEC(".maps");
 
 struct flow {
 	__u8 family;
@@ -202,14 +209,63 @@ static __always_inline bool is_guarded(struct __sk_buff *skb, const struct flow 
 	return bpf_map_lookup_elem(&guards, &key) && is_local(skb, fl);
 }
 
+/* The words of an address as struct sw_addr has them. */
+static __always_inline __u32 flow_bit(const struct flow *fl)
+{
+	__u64 a[4] = {};
+
+	if (fl->family == 4) {
+		a[0] = fl->tuple.ipv4.saddr;
+		a[2] = fl->tuple.ipv4.daddr;
+		return sw_bpf_known_bit((const __u8 *)a, (const __u8 *)(a + 2), fl->tuple.ipv4.sport,
+					fl->tuple.ipv4.dport);
+	}
+	__builtin_memcpy(a, fl->tuple.ipv6.saddr, 32);
+	return sw_bpf_known_bit((const __u8 *)a, (const __u8 *)(a + 2), fl->tuple.ipv6.sport,
+				fl->tuple.ipv6.dport);
+}
+
+/* As find_state() of the answerer, but for SYNs only.  Linux 5.10 has no atomic OR: a bit that is
+ * lost between two CPUs is set by the next segment. */
+static __always_inline void mark_half(__u32 half, __u32 bit)
+{
+	__u64 *w = known_word(half, bit);
+
+	if (w && !(*w >> (bit & 63) & 1))
+		*w |= 1ull << (bit & 63);
+}
+
+static __always_inline bool is_new(const struct flow *fl, const struct sw_bpf_host *h)
+{
+	const __u32 zero = 0;
+	struct bucket *b = bpf_map_lookup_elem(&look, &zero);
+
+	return (fl->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && b &&
+	       !known_is_set(h, flow_bit(fl)) && !may_pass(b, LOOK_RATE, bpf_ktime_get_ns());
+}
+
+static __always_inline void mark(const struct flow *fl, const struct sw_bpf_host *h)
+{
+	const __u32 bit = flow_bit(fl);
+
+	if (h->known != SW_BPF_KNOWN_NONE || h->known_both)
+		mark_half(h->known, bit);
+	if (h->known_both)
+		mark_half(h->known + 1, bit);
+}
+
 /* The kernel keeps what it has a socket for.  A connection in TIME_WAIT may be opened anew, so its
  * SYNs and the ACKs that may prove them are the front end's (RFC 9293 3.10.7.4). */
 static __always_inline bool kernel_owns(struct __sk_buff *skb, struct flow *fl)
 {
+	const __u32 zero = 0;
+	const struct sw_bpf_host *h = bpf_map_lookup_elem(&host, &zero);
 	struct bpf_sock *sk, *full;
 	__u32 state;
 	bool veiled;
 
+	if (!h || is_new(fl, h))
+		return false;
 	sk = bpf_skc_lookup_tcp(skb, &fl->tuple, fl->tuple_len, BPF_F_CURRENT_NETNS, 0);
 	if (!sk)
 		return false;
@@ -217,9 +273,9 @@ static __always_inline bool kernel_owns(struct __sk_buff *skb, struct flow *fl)
 	full = bpf_sk_fullsock(sk);
 	veiled = full && full->priority == SW_BPF_VEIL;
 	bpf_sk_release(sk);
-	if (veiled)
-		return false;
-	if (state == ST_LISTEN)
+	if (state != ST_LISTEN)
+		mark(fl, h);
+	if (veiled || state == ST_LISTEN)
 		return false;
 	if (state == ST_TIME_WAIT && !(fl->flags & (TCP_FIN | TCP_RST)))
 		return false;
@@ -269,7 +325,7 @@ int sw_steer(struct __sk_buff *skb)
 		return ACT_SHOT;
 	}
 	count(SW_WHY_STEERED);
-	return bpf_redirect(pair_ifindex, 0);
+	return bpf_redirect_peer(pair_ifindex, 0);
 }
 
 SEC("tc")

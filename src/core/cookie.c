@@ -35,6 +35,34 @@ static const uint16_t narrow_mss6[4] = { 536, 1220, 1440, 8940 };
 /* Code 0 says "none"; the others stand for these shift counts. */
 static const uint8_t narrow_wscale[8] = { 0, 0, 4, 6, 7, 8, 9, 10 };
 
+static const struct sw_cookie_field wide_layout[] = {
+	{ "tag", false, 0, 32 },
+	{ "tag", true, WIDE_DATA_BITS, 32 - WIDE_DATA_BITS },
+	{ "epoch_parity", true, WIDE_PARITY, WIDE_DATA_BITS - WIDE_PARITY },
+	{ "mss_index", true, WIDE_MSS, WIDE_PARITY - WIDE_MSS },
+	{ "wscale", true, WIDE_WSCALE, WIDE_MSS - WIDE_WSCALE },
+	{ "sack", true, WIDE_SACK, WIDE_WSCALE - WIDE_SACK },
+	{ "ecn", true, WIDE_ECN, WIDE_SACK - WIDE_ECN },
+};
+
+static const struct sw_cookie_field narrow_layout[] = {
+	{ "tag", false, NARROW_DATA_BITS, 32 - NARROW_DATA_BITS },
+	{ "epoch_parity", false, NARROW_PARITY, NARROW_DATA_BITS - NARROW_PARITY },
+	{ "mss_index", false, NARROW_MSS, NARROW_PARITY - NARROW_MSS },
+	{ "wscale", false, NARROW_WSCALE, NARROW_MSS - NARROW_WSCALE },
+	{ "sack", false, NARROW_SACK, NARROW_WSCALE - NARROW_SACK },
+};
+
+const struct sw_cookie_field *sw_cookie_layout(enum sw_form form, size_t *n)
+{
+	if (form == SW_FORM_WIDE) {
+		*n = sizeof(wide_layout) / sizeof(wide_layout[0]);
+		return wide_layout;
+	}
+	*n = sizeof(narrow_layout) / sizeof(narrow_layout[0]);
+	return narrow_layout;
+}
+
 struct mss_table {
 	const uint16_t *mss;
 	unsigned n;
@@ -184,8 +212,7 @@ enum sw_why sw_cookie_mint(struct sw_keyring *kr, const struct sw_seg *syn,
 	return SW_WHY_SYN_ANSWERED;
 }
 
-/* What the ACK claims to return.  The tag stays open until a key is tried. */
-static struct sw_cookie presented(const struct sw_seg *ack)
+struct sw_cookie sw_cookie_presented(const struct sw_seg *ack)
 {
 	struct sw_cookie c = { .isn = ack->ack - 1 };
 
@@ -244,7 +271,7 @@ enum sw_why sw_cookie_check(struct sw_keyring *kr, const struct sw_seg *ack, sw_
 {
 	const sw_epoch e = sw_epoch_at(now);
 	const sw_epoch soon = sw_epoch_at((sw_wall){ now.ns + SW_COOKIE_SKEW_NS });
-	struct sw_cookie c = presented(ack);
+	struct sw_cookie c = sw_cookie_presented(ack);
 	enum sw_why why;
 
 	if (parity_of(&c) == (e.n & 1)) {
@@ -266,7 +293,7 @@ enum sw_why sw_cookie_diagnose(struct sw_keyring *kr, const struct sw_seg *ack, 
 			       struct sw_cookie *out)
 {
 	const sw_epoch e = sw_epoch_at(now);
-	struct sw_cookie c = presented(ack);
+	struct sw_cookie c = sw_cookie_presented(ack);
 	const bool same = parity_of(&c) == (e.n & 1);
 	enum sw_why why = SW_WHY_COOKIE_FORGED;
 

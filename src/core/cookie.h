@@ -30,6 +30,21 @@ struct sw_cookie {
 	size_t master;  /* which master key it belongs to */
 };
 
+/** Where a field of the cookie is on the wire.  Bit 0 is the lowest. */
+struct sw_cookie_field {
+	const char *name; /* "tag", "epoch_parity", "mss_index", "wscale", "sack", "ecn" */
+	bool in_tsval;	  /* in the SYN-ACK's TSval, else in its ISN */
+	uint8_t lo, width; /* lowest bit and number of bits */
+};
+
+/**
+ * The layout of a form, from the constants that mint and check use.
+ *
+ * @param n  Out: the number of fields.
+ * @return a table, highest bit of the ISN first, the TSval's fields behind those of the ISN.
+ */
+const struct sw_cookie_field *sw_cookie_layout(enum sw_form form, size_t *n);
+
 /**
  * Round what a client offers down to what a cookie can carry.
  *
@@ -68,6 +83,12 @@ size_t sw_cookie_msg(uint8_t out[SW_COOKIE_MSG_MAX], const struct sw_seg *seg,
 SW_MUST enum sw_why sw_cookie_mint(struct sw_keyring *kr, const struct sw_seg *syn,
 				   const struct sw_terms *terms, sw_wall now,
 				   struct sw_cookie *out);
+
+/**
+ * The cookie that an ACK claims to return, before any key is tried: form, data, ISN and TSval.
+ * The tag, the epoch and the master key are zero.
+ */
+struct sw_cookie sw_cookie_presented(const struct sw_seg *ack);
 
 /**
  * Prove an ACK: the form follows from the presence of a timestamp option, the epoch from the

@@ -4,6 +4,9 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
+#define SILENT_NS 1000000000ull
+#define COOKIE_LIFE_NS (2 * SW_EPOCH_SECONDS * 1000000000ull)
+
 static bool is_zero(const uint8_t *b, size_t n)
 {
 	while (n > 0 && b[n - 1] == 0)
@@ -106,6 +109,10 @@ static struct sw_decision decide_syn(struct sw_ctx *cx, const struct sw_frame *f
 	const struct sw_terms offer = offer_of(&cx->policy, seg);
 	struct sw_decision d = verdict(SW_REPLY, SW_WHY_SYN_ANSWERED);
 
+	if (seg->flags & (SW_TCP_FIN | SW_TCP_RST))
+		return verdict(SW_DROP, SW_WHY_BAD_FLAGS);
+	if (cx->draining)
+		return verdict(SW_DROP, SW_WHY_DRAINING);
 	if (!sw_wire_tcp_csum_ok(f, seg))
 		return verdict(SW_DROP, SW_WHY_BAD_TCP_CHECKSUM);
 	if (!sw_cookie_round(seg->family, &offer, &d.terms))
@@ -118,6 +125,11 @@ static struct sw_decision decide_syn(struct sw_ctx *cx, const struct sw_frame *f
 	return d;
 }
 
+static bool may_pass(struct sw_ctx *cx, sw_mono mono)
+{
+	return mono.ns >= cx->silent_until.ns && sw_budget_take(&cx->refuse, mono);
+}
+
 /* RFC 9293 3.10.7.1 asks for a reset; the kernel sends it, within a budget. */
 static struct sw_decision refuse_ack(struct sw_ctx *cx, const struct sw_seg *seg, enum sw_why why,
 				     sw_wall wall, sw_mono mono)
@@ -126,7 +138,7 @@ static struct sw_decision refuse_ack(struct sw_ctx *cx, const struct sw_seg *seg
 		return verdict(SW_PASS, SW_WHY_AFTER_HANDOFF);
 	if (why == SW_WHY_COOKIE_FORGED && sw_budget_take(&cx->diagnose, mono))
 		why = sw_cookie_diagnose(&cx->keys, seg, wall, NULL);
-	return verdict(sw_budget_take(&cx->refuse, mono) ? SW_PASS : SW_DROP, why);
+	return verdict(may_pass(cx, mono) ? SW_PASS : SW_DROP, why);
 }
 
 /* Free of charge just after the handoff, when the frames queued with the ACK are worked off. */
@@ -144,6 +156,11 @@ static struct sw_decision decide_ack(struct sw_ctx *cx, const struct sw_frame *f
 	struct sw_decision d = verdict(SW_ADMIT, SW_WHY_ACK_PROVEN);
 
 	d.why = sw_cookie_check(&cx->keys, seg, wall, &d.cookie);
+	if (d.why != SW_WHY_ACK_PROVEN && cx->before_until.ns &&
+	    sw_cookie_check(&cx->before, seg, wall, &d.cookie) == SW_WHY_ACK_PROVEN) {
+		d.why = SW_WHY_ACK_PROVEN;
+		d.before = true;
+	}
 	if (d.why != SW_WHY_ACK_PROVEN)
 		return refuse_ack(cx, seg, d.why, wall, mono);
 	if (sw_used_has(&cx->used, d.cookie.tag))
@@ -171,12 +188,14 @@ struct sw_decision sw_decide(struct sw_ctx *cx, const struct sw_frame *f, struct
 		return verdict(SW_DROP, SW_WHY_PORT_ZERO);
 
 	if (seg->flags & SW_TCP_SYN) {
-		if (seg->flags & (SW_TCP_FIN | SW_TCP_RST))
-			return verdict(SW_DROP, SW_WHY_BAD_FLAGS);
-		if (seg->flags & SW_TCP_ACK)
+		struct sw_decision d;
+
+		if ((seg->flags & SW_TCP_ACK) && !(seg->flags & (SW_TCP_FIN | SW_TCP_RST)))
 			return verdict(SW_DROP, SW_WHY_SYN_ACK);
 		/* Data in a SYN is not acknowledged: the client sends it again. */
-		return decide_syn(cx, f, seg, wall);
+		d = decide_syn(cx, f, seg, wall);
+		d.syn = true;
+		return d;
 	}
 	/* RFC 9293 3.10.7.2: "An incoming RST segment could not be valid [...] Return." */
 	if (seg->flags & SW_TCP_RST) {
@@ -195,6 +214,9 @@ bool sw_ctx_init(struct sw_ctx *cx, const struct sw_policy *policy, enum sw_mac_
 {
 	if (!sw_keyring_init(&cx->keys, alg, masters, wall))
 		return false;
+	memset(&cx->before, 0, sizeof(cx->before));
+	cx->before_until.ns = cx->silent_until.ns = 0;
+	cx->draining = false;
 	cx->policy = *policy;
 	sw_recent_init(&cx->recent, seed);
 	sw_used_init(&cx->used);
@@ -206,7 +228,43 @@ bool sw_ctx_init(struct sw_ctx *cx, const struct sw_policy *policy, enum sw_mac_
 void sw_ctx_wipe(struct sw_ctx *cx)
 {
 	sw_keyring_wipe(&cx->keys);
+	sw_keyring_wipe(&cx->before);
+	cx->before_until.ns = 0;
 	OPENSSL_cleanse(&cx->recent, sizeof(cx->recent));
+}
+
+static void move_keys(struct sw_keyring *to, struct sw_keyring *from)
+{
+	sw_keyring_wipe(to);
+	*to = *from;
+	OPENSSL_cleanse(from, sizeof(*from)); /* not wiped: its MACs live on in the other */
+}
+
+void sw_ctx_rekey(struct sw_ctx *cx, struct sw_keyring *keys)
+{
+	move_keys(&cx->keys, keys);
+}
+
+void sw_ctx_succeed(struct sw_ctx *cx, struct sw_keyring *keys, sw_mono now)
+{
+	cx->silent_until.ns = now.ns + SILENT_NS;
+	if (!keys)
+		return;
+	move_keys(&cx->before, keys);
+	cx->before_until.ns = now.ns + COOKIE_LIFE_NS;
+}
+
+bool sw_ctx_advance(struct sw_ctx *cx, sw_wall wall, sw_mono mono)
+{
+	const bool ok = sw_keyring_advance(&cx->keys, wall);
+
+	if (!cx->before_until.ns)
+		return ok;
+	if (mono.ns < cx->before_until.ns)
+		return sw_keyring_advance(&cx->before, wall) && ok;
+	sw_keyring_wipe(&cx->before);
+	cx->before_until.ns = 0;
+	return ok;
 }
 
 void sw_ctx_handed(struct sw_ctx *cx, const struct sw_seg *seg, const struct sw_cookie *cookie,

@@ -21,7 +21,7 @@ struct sw_guard {
 struct sw_policy {
 	struct sw_guard guard[SW_MAX_GUARDS];
 	size_t nguard;
-	uint16_t mss4, mss6; /* bytes, from the interface's MTU */
+	uint16_t mss4, mss6; /* bytes: what the interface's MTU allows, or less */
 	uint16_t window;     /* bytes, not scaled, RFC 7323 2.2 */
 	uint8_t wscale;      /* our shift count, when wscale_on */
 	uint8_t ttl;
@@ -33,8 +33,12 @@ struct sw_policy {
 
 /** Everything a decision depends on besides the packet and the time.  One worker owns one. */
 struct sw_ctx {
+	struct sw_keyring keys;   /* first: what is secret is in one piece */
+	struct sw_keyring before; /* a predecessor's: proves until before_until, mints nothing */
+	sw_mono before_until;     /* 0: there is none */
+	sw_mono silent_until;     /* the kernel gets no unproven ACK: its socket may be on the way */
+	bool draining;            /* SYNs are dropped */
 	struct sw_policy policy;
-	struct sw_keyring keys;
 	struct sw_recent recent;
 	struct sw_used used;
 	struct sw_budget refuse, diagnose;
@@ -54,6 +58,8 @@ struct sw_synack {
 struct sw_decision {
 	enum sw_verdict verdict;
 	enum sw_why why;
+	bool syn;                /* it is a SYN, whatever became of it */
+	bool before;             /* ADMIT: a predecessor's key proved it */
 	struct sw_terms terms;   /* REPLY and ADMIT */
 	struct sw_cookie cookie; /* REPLY and ADMIT */
 	struct sw_synack synack; /* REPLY */
@@ -66,14 +72,39 @@ struct sw_decision {
 SW_MUST bool sw_ctx_init(struct sw_ctx *cx, const struct sw_policy *policy, enum sw_mac_alg alg,
 			 const struct sw_masters *masters, uint64_t seed, sw_wall wall,
 			 sw_mono mono);
+/** Forget every secret.  Allowed on an all-zero struct and twice. */
 void sw_ctx_wipe(struct sw_ctx *cx);
 
 /**
+ * Go over to other keys.  The old ones are wiped.
+ *
+ * @param keys  From sw_keyring_init(); moved, and all zero afterwards.
+ */
+void sw_ctx_rekey(struct sw_ctx *cx, struct sw_keyring *keys);
+
+/**
+ * Take over from a predecessor.  Handshakes that it answered with other keys or another MAC are
+ * proven as well, as long as its cookies live; and for a second no unproven ACK goes to the
+ * kernel, which would reset it: the predecessor may just be making its socket.
+ *
+ * @param keys  The predecessor's, moved; NULL when it had the same.
+ */
+void sw_ctx_succeed(struct sw_ctx *cx, struct sw_keyring *keys, sw_mono now);
+
+/**
+ * Bring the keys of the current epochs into place, and forget what is over.  Cheap while the epoch
+ * stays; call it between bursts.
+ *
+ * @return false when libcrypto fails: keys that could not be made are missing, the rest work.
+ */
+SW_MUST bool sw_ctx_advance(struct sw_ctx *cx, sw_wall wall, sw_mono mono);
+
+/**
  * Decide about a frame for which no socket exists.  Deterministic: the answer and the next *cx
- * follow from the arguments.  The caller has called sw_keyring_advance() for @wall.
+ * follow from the arguments.  The caller has called sw_ctx_advance() for @wall.
  *
  * The rungs: malformed, not guarded, martian or land, flags that make no sense, RST, SYN
- * (checksum, then the cookie), ACK (the cookie, then the checksum; then the recent handoffs).
+ * (draining, checksum, then the cookie), ACK (the cookie, then the checksum; then the recent handoffs).
  * An ACK whose cookie opened a connection already is DUPLICATE: the kernel's, which has the socket
  * or knows that it is gone.  An ACK without proof is given to the kernel, which resets it as
  * RFC 9293 3.10.7.1 asks, while the budget policy.refuse_rate lasts, and dropped beyond: the why

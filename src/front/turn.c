@@ -30,7 +30,7 @@ static void admit(struct sw_ctx *cx, struct sw_counters *n, const struct sw_io *
 		return;
 	}
 	if (why == SW_WHY_ACK_PROVEN)
-		sw_count(&n->handed, 1);
+		sw_count(&n->made, 1);
 	sw_ctx_handed(cx, seg, &d->cookie, mono);
 	pass(n, io, rx);
 }
@@ -41,6 +41,14 @@ static void flush(struct sw_counters *n, const struct sw_io *io, unsigned queued
 
 	sw_count(&n->synacks, queued - lost);
 	sw_count(&n->why[SW_WHY_SEND_FAILED], lost);
+}
+
+static void note_syn(struct sw_counters *n, const struct sw_seg *seg, const struct sw_decision *d)
+{
+	if (d->verdict != SW_REPLY)
+		sw_count(&n->syn_refused[d->why], 1);
+	if (seg->family == SW_IP6)
+		sw_count(&n->syns_ip6, 1);
 }
 
 unsigned sw_turn(struct sw_ctx *cx, struct sw_counters *n, const struct sw_io *io, sw_wall wall,
@@ -54,6 +62,8 @@ unsigned sw_turn(struct sw_ctx *cx, struct sw_counters *n, const struct sw_io *i
 		const struct sw_decision d = sw_decide(cx, &rx.frame, &seg, wall, mono);
 
 		sw_count(&n->why[d.why], 1);
+		if (d.syn)
+			note_syn(n, &seg, &d);
 		switch (d.verdict) {
 		case SW_REPLY:
 			io->send(io->arg, sw_reply_synack(io->slot(io->arg), &seg, &d.synack));

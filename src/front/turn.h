@@ -38,7 +38,9 @@ struct sw_io {
 /** One writer, any reader: relaxed loads and stores do. */
 struct sw_counters {
 	_Atomic uint64_t why[SW_NWHY];
-	_Atomic uint64_t frames, synacks, handed, passed, dropped;
+	_Atomic uint64_t syn_refused[SW_NWHY]; /* of why: SYNs that were not answered */
+	_Atomic uint64_t syns_ip6;             /* SYNs of that family, answered or refused */
+	_Atomic uint64_t frames, synacks, made, passed, dropped; /* made: sockets */
 };
 
 static inline void sw_count(_Atomic uint64_t *c, uint64_t n)

@@ -126,3 +126,13 @@ unsigned sw_admitq_len(struct sw_admitq *q)
 	pthread_mutex_unlock(&q->lock);
 	return n;
 }
+
+unsigned sw_admitq_held(struct sw_admitq *q)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&q->lock);
+	n = q->len + q->kept;
+	pthread_mutex_unlock(&q->lock);
+	return n;
+}

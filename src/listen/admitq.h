@@ -36,5 +36,7 @@ void sw_admitq_ack(struct sw_admitq *q);
 SW_MUST bool sw_admitq_pop(struct sw_admitq *q, struct sw_admitted *out);
 /** @return connections queued now. */
 unsigned sw_admitq_len(struct sw_admitq *q);
+/** @return places taken: connections queued, and those that are being made. */
+unsigned sw_admitq_held(struct sw_admitq *q);
 
 #endif

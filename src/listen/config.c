@@ -3,6 +3,7 @@
 #include "listen/keyfile.h"
 #include "listen/policy.h"
 #include "steer/addr.h"
+#include "steer/secret.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -14,6 +15,8 @@
 #define MAX_WORKERS 64
 #define MAX_QUEUE 1048576
 #define MAX_RING 1048576
+#define MIN_MSS_MAX 88 /* TCP_MIN_MSS, include/net/tcp.h */
+#define MAX_MSS_MAX 65495
 
 int sw_config_fail(const struct synward_config *cf, int rc, const char *fmt, ...)
 {
@@ -115,17 +118,31 @@ static int find_link(const struct synward_config *cf, struct sw_link_info *link)
 	return 0;
 }
 
-static int read_keys(const struct synward_config *cf, struct sw_masters *masters)
+struct sw_keyfile *sw_keys_new(void)
 {
+	return sw_secret_new(sizeof(struct sw_keyfile), sizeof(struct sw_keyfile));
+}
+
+void sw_keys_free(struct sw_keyfile *keys)
+{
+	sw_secret_free(keys, sizeof(*keys), sizeof(*keys));
+}
+
+static int read_keys(const struct synward_config *cf, struct sw_keyfile **out)
+{
+	struct sw_keyfile *keys = *out = sw_keys_new();
 	char err[300];
 
+	if (!keys)
+		return sw_config_fail(cf, -ENOMEM, "out of memory");
 	if (!cf->key_file) {
-		masters->n = 1;
-		if (getrandom(masters->key[0], SW_KEY_LEN, 0) != SW_KEY_LEN)
+		keys->slot[0] = SW_KEY_ACTIVE;
+		keys->masters.n = 1;
+		if (getrandom(keys->masters.key[0], SW_KEY_LEN, 0) != SW_KEY_LEN)
 			return sw_config_fail(cf, -EIO, "no random numbers from the kernel");
 		return 0;
 	}
-	if (sw_keyfile_read(cf->key_file, masters, err, sizeof(err)))
+	if (sw_keyfile_load(cf->key_file, keys, err, sizeof(err)))
 		return sw_config_fail(cf, -EINVAL, "%s", err);
 	return 0;
 }
@@ -146,6 +163,9 @@ static int check_numbers(const struct synward_config *cf)
 	if (cf->ring_frames > MAX_RING)
 		return sw_config_fail(cf, -EINVAL, "%u ring frames; give 1 to %d", cf->ring_frames,
 				      MAX_RING);
+	if (cf->mss_max && (cf->mss_max < MIN_MSS_MAX || cf->mss_max > MAX_MSS_MAX))
+		return sw_config_fail(cf, -EINVAL, "largest MSS %u; give %d to %d, or 0", cf->mss_max,
+				      MIN_MSS_MAX, MAX_MSS_MAX);
 	if (cf->mac != SYNWARD_MAC_HMAC_SHA256 && cf->mac != SYNWARD_MAC_SIPHASH_2_4)
 		return sw_config_fail(cf, -EINVAL, "no such MAC: %d", (int)cf->mac);
 	if (cf->offload != SYNWARD_OFFLOAD_NONE && cf->offload != SYNWARD_OFFLOAD_XDP)
@@ -195,6 +215,14 @@ static int check_transparent(const struct synward_config *cf, const struct sw_po
 	return rc;
 }
 
+static void limit_mss(struct sw_policy *p, unsigned most)
+{
+	if (most && most < p->mss4)
+		p->mss4 = (uint16_t)most;
+	if (most && most < p->mss6)
+		p->mss6 = (uint16_t)most;
+}
+
 int sw_plan_make(struct sw_plan *out, const struct synward_config *cf)
 {
 	struct sw_host_tcp host;
@@ -212,12 +240,13 @@ int sw_plan_make(struct sw_plan *out, const struct synward_config *cf)
 	if (!rc)
 		rc = check_transparent(cf, &out->policy, &host);
 	if (!rc)
-		rc = read_keys(cf, &out->masters);
+		rc = read_keys(cf, &out->keys);
 	if (rc) {
 		sw_plan_wipe(out);
 		return rc;
 	}
 	sw_policy_fill(&out->policy, &host, &out->link);
+	limit_mss(&out->policy, cf->mss_max);
 	/* The kernel's listener can have ECN, a repaired socket cannot. */
 	out->policy.ecn_on = cf->transparent && host.ecn != 0;
 	out->policy.refuse_rate = or_default(cf->refuse_rate, 1000);
@@ -232,5 +261,6 @@ int sw_plan_make(struct sw_plan *out, const struct synward_config *cf)
 
 void sw_plan_wipe(struct sw_plan *plan)
 {
-	explicit_bzero(&plan->masters, sizeof(plan->masters));
+	sw_keys_free(plan->keys);
+	plan->keys = NULL;
 }

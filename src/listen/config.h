@@ -3,6 +3,7 @@
 #ifndef SW_LISTEN_CONFIG_H
 #define SW_LISTEN_CONFIG_H
 
+#include "listen/keyfile.h"
 #include "core/decide.h"
 #include "steer/link.h"
 
@@ -11,7 +12,7 @@
 /** Everything that is settled before something is made. */
 struct sw_plan {
 	struct sw_policy policy;
-	struct sw_masters masters; /* secret: sw_plan_wipe() */
+	struct sw_keyfile *keys; /* owned: sw_keys_free() */
 	struct sw_link_info link;
 	enum sw_mac_alg alg;
 	unsigned workers, queue_depth, ring_frames;
@@ -37,5 +38,10 @@ SW_MUST int sw_plan_make(struct sw_plan *out, const struct synward_config *cf);
 
 /** Forget the keys. */
 void sw_plan_wipe(struct sw_plan *plan);
+
+/** Keys in memory that is fit for them (steer/secret.h).  @return NULL when out of memory. */
+SW_MUST struct sw_keyfile *sw_keys_new(void);
+/** Wipe and free.  NULL is allowed. */
+void sw_keys_free(struct sw_keyfile *keys);
 
 #endif

@@ -2,13 +2,15 @@
 #include "listen/engine.h"
 #include "handoff/repair.h"
 #include "listen/policy.h"
+#include "steer/claim.h"
 
 #include <errno.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-_Static_assert(SW_NWHY <= SYNWARD_MAX_REASONS, "every reason has a counter");
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define SETTLE_NS 100000000ull /* the softirq that delivers may lag behind under a flood */
 
@@ -19,10 +21,15 @@ _Static_assert(SW_NWHY <= SYNWARD_MAX_REASONS, "every reason has a counter");
 static int beat(struct sw_engine *e)
 {
 	struct sw_answer *answer = __atomic_load_n(&e->answer, __ATOMIC_ACQUIRE);
+	int rc = 0;
 
 	if (e->steer)
-		sw_steer_renew(e->steer, sw_clock_mono());
-	return answer ? sw_answer_tick(answer, sw_clock_wall(), sw_clock_mono()) : 0;
+		rc = sw_steer_tick(e->steer, sw_clock_mono());
+	if (answer && !rc)
+		rc = sw_answer_tick(answer, sw_clock_wall(), sw_clock_mono());
+	if (!rc)
+		sw_count(&e->renewed, 1);
+	return rc;
 }
 
 static void on_worker_tick(void *arg)
@@ -31,21 +38,21 @@ static void on_worker_tick(void *arg)
 	const int rc = beat(e);
 
 	if (rc)
-		atomic_store_explicit(&e->worker[0].trouble, -rc, memory_order_relaxed);
+		atomic_store_explicit(&e->worker[0].ad.trouble, -rc, memory_order_relaxed);
 }
 
 static int start_workers(struct sw_engine *e, const struct synward_config *cf,
 			 const struct sw_plan *plan)
 {
 	struct sw_worker_config wc = { .ifindex = plan->link.ifindex,
-					     .far_ifindex = sw_steer_far_ifindex(e->steer),
-					     .ring_frames = plan->ring_frames,
-					     .fanout = plan->workers > 1 ? 1 : -1,
-					     .qdisc_bypass = cf->qdisc_bypass != 0,
-					     .policy = &plan->policy,
-					     .masters = &plan->masters,
-					     .alg = plan->alg,
-					     .settle_ns = SETTLE_NS };
+				       .far_ifindex = sw_steer_far_ifindex(e->steer),
+				       .ring_frames = plan->ring_frames,
+				       .fanout = plan->workers > 1 ? 1 : -1,
+				       .qdisc_bypass = cf->qdisc_bypass != 0,
+				       .policy = &plan->policy,
+				       .keys = e->keys,
+				       .alg = plan->alg,
+				       .settle_ns = SETTLE_NS };
 	int rc;
 
 	e->worker = calloc(plan->workers, sizeof(*e->worker));
@@ -129,53 +136,254 @@ static void warn_of_mode(const struct sw_engine *e, const struct synward_config 
 			       cf->interface);
 }
 
-/* The BPF answerer, last: what it lets through is waited for. */
 static int start_bpf(struct sw_engine *e, const struct synward_config *cf,
 		     const struct sw_plan *plan)
 {
 	const struct sw_answer_config ac = { .policy = &plan->policy,
-					     .masters = &plan->masters,
+					     .masters = &e->keys->masters,
 					     .alg = plan->alg,
 					     .transparent = cf->transparent != 0,
 					     .ifindex = plan->link.ifindex };
+	struct sw_answer *answer = NULL;
 	char err[256] = "";
-	int rc = sw_answer_open(&e->answer, &ac, sw_clock_wall(), sw_clock_mono(), err, sizeof(err));
+	int rc = sw_answer_open(&answer, &ac, sw_clock_wall(), sw_clock_mono(), err, sizeof(err));
 
+	/* The first worker's ticks renew it from here on. */
+	__atomic_store_n(&e->answer, answer, __ATOMIC_RELEASE);
 	if (!rc && cf->transparent)
-		rc = sw_assign_open(&e->assign, e->answer, &ac, plan->link.ifindex, err, sizeof(err));
+		rc = sw_assign_attach(answer, err, sizeof(err));
 	if (!rc)
-		rc = sw_answer_attach(e->answer, err, sizeof(err));
+		rc = sw_answer_attach(answer, err, sizeof(err));
 	if (rc)
 		return sw_config_fail(cf, rc, "%s", err);
 	warn_of_mode(e, cf);
 	return 0;
 }
 
-int sw_engine_start(struct sw_engine *e, const struct synward_config *cf)
+/* On: who gets what the answerer lets through, before the answerer.  Off: the other way round. */
+static int turn(void *arg, const struct sw_guard *g, bool on)
+{
+	struct sw_engine *e = arg;
+	int rc = 0, err = 0;
+
+	if (on && e->steer)
+		rc = sw_steer_guard(e->steer, g, true);
+	if (!rc && e->answer)
+		rc = sw_answer_guard(e->answer, g, on);
+	if ((!on || rc) && e->steer)
+		err = sw_steer_guard(e->steer, g, false);
+	return rc ? rc : err;
+}
+
+static bool holds(const struct sw_keyfile *keys, const uint8_t key[SW_KEY_LEN])
+{
+	for (size_t i = 0; i < keys->masters.n; i++)
+		if (!memcmp(keys->masters.key[i], key, SW_KEY_LEN))
+			return true;
+	return false;
+}
+
+/* Does @e prove all that @from has answered? */
+static bool proves_all_of(const struct sw_engine *e, const struct sw_engine *from)
+{
+	for (size_t i = 0; i < from->keys->masters.n; i++)
+		if (!holds(e->keys, from->keys->masters.key[i]))
+			return false;
+	return e->alg == from->alg;
+}
+
+static int succeed(void *arg, void *predecessor)
+{
+	struct sw_engine *e = arg;
+	const struct sw_engine *from = predecessor;
+	const struct sw_keyfile *keys = proves_all_of(e, from) ? NULL : from->keys;
+	int rc = 0;
+
+	for (unsigned i = 0; i < e->nworker && !rc; i++) {
+		struct sw_rekey *rk;
+
+		rc = sw_rekey_new(&rk, keys, from->alg);
+		if (!rc)
+			sw_worker_succeed(&e->worker[i], rk);
+	}
+	return rc;
+}
+
+/* Without a key file the predecessor's key, so that its handshakes complete. */
+static void inherit(void *predecessor, void *arg)
+{
+	const struct sw_engine *from = predecessor;
+
+	*(struct sw_keyfile *)arg = *from->keys;
+}
+
+static uint64_t this_netns(void)
+{
+	struct stat st;
+
+	return stat("/proc/thread-self/ns/net", &st) ? 0 : st.st_ino;
+}
+
+/* What the engine keeps of the plan. */
+static int adopt(struct sw_engine *e, const struct synward_config *cf, struct sw_plan *plan)
+{
+	e->ifindex = plan->link.ifindex;
+	e->transparent = cf->transparent != 0;
+	e->alg = plan->alg;
+	e->nguard = plan->policy.nguard;
+	memcpy(e->guard, plan->policy.guard, sizeof(e->guard));
+	e->keys = plan->keys;
+	plan->keys = NULL;
+	e->seat = (struct sw_seat){ .netns = this_netns(),
+				    .ifindex = e->ifindex,
+				    .guard = e->guard,
+				    .n = e->nguard,
+				    .arg = e,
+				    .turn = turn,
+				    .succeed = succeed };
+	if (!cf->key_file)
+		return 0;
+	e->key_file = strdup(cf->key_file);
+	return e->key_file ? 0 : sw_config_fail(cf, -ENOMEM, "out of memory");
+}
+
+static int claim(struct sw_engine *e, const struct synward_config *cf, bool replace)
+{
+	char err[256] = "";
+	const int rc = sw_claim(e->ifindex, e->guard, e->nguard, replace, e->claim, err,
+				sizeof(err));
+
+	if (rc)
+		return sw_config_fail(cf, rc, "%s", err);
+	e->nclaim = e->nguard;
+	if (replace && !e->key_file)
+		sw_seat_predecessor(&e->seat, inherit, e->keys);
+	return 0;
+}
+
+/* Last: nobody is steered to what does not run. */
+static int sit_down(struct sw_engine *e, const struct synward_config *cf)
+{
+	const int rc = sw_seat_join(&e->seat);
+
+	return rc ? sw_config_fail(cf, rc, "cannot fill the BPF map of guards: %s", strerror(-rc)) :
+		    0;
+}
+
+int sw_engine_start(struct sw_engine *e, const struct synward_config *cf, bool replace)
 {
 	struct sw_plan plan;
 	int rc = sw_plan_make(&plan, cf);
 
-	e->ifindex = plan.link.ifindex;
+	if (!rc)
+		rc = adopt(e, cf, &plan);
+	if (!rc)
+		rc = claim(e, cf, replace);
 	if (!rc && !cf->transparent)
 		rc = start_front(e, cf, &plan);
 	if (!rc && (cf->transparent || cf->offload == SYNWARD_OFFLOAD_XDP))
 		rc = start_bpf(e, cf, &plan);
+	if (!rc)
+		rc = sit_down(e, cf);
 	sw_plan_wipe(&plan);
 	return rc;
 }
 
 void sw_engine_stop(struct sw_engine *e)
 {
-	/* The threads first, they use the rest; then answering and steering end at once. */
+	/* The guards first: nothing may be steered to threads that have ended. */
+	sw_seat_leave(&e->seat);
 	for (unsigned i = 0; i < e->nworker; i++)
 		sw_worker_stop(&e->worker[i]);
 	sw_answer_close(e->answer);
-	sw_assign_close(e->assign);
 	sw_steer_close(e->steer);
 	free(e->worker);
 	sw_admitq_free(e->queue);
+	for (size_t i = 0; i < e->nclaim; i++)
+		close(e->claim[i]);
+	sw_keys_free(e->keys);
+	free(e->key_file);
 	memset(e, 0, sizeof(*e));
+}
+
+int sw_engine_drain(struct sw_engine *e, bool on)
+{
+	int rc = on ? sw_seat_close(&e->seat) : sw_seat_open(&e->seat);
+
+	if (!rc && e->answer)
+		rc = sw_answer_drain(e->answer, on);
+	if (rc) {
+		if (on)
+			(void)!sw_seat_open(&e->seat);
+		return rc;
+	}
+	/* With nothing left to guard there are no SYNs to drop, but frames to be done with. */
+	for (unsigned i = 0; i < e->nworker; i++)
+		sw_worker_drain(&e->worker[i], on);
+	e->draining = on;
+	return 0;
+}
+
+/* The keyring of each worker.  @return 0 or -errno: nothing is held then. */
+static int make_rekeys(struct sw_rekey **rk, const struct sw_engine *e,
+		       const struct sw_keyfile *keys)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < e->nworker && !rc; i++)
+		rc = sw_rekey_new(&rk[i], keys, e->alg);
+	for (unsigned i = 0; i < e->nworker && rc; i++) {
+		sw_rekey_free(rk[i]);
+		rk[i] = NULL;
+	}
+	return rc;
+}
+
+/* First all that can fail. */
+static int go_over(struct sw_engine *e, const struct sw_keyfile *keys, char *err, size_t errlen)
+{
+	struct sw_rekey **rk = calloc(e->nworker + 1, sizeof(*rk));
+	int rc = rk ? make_rekeys(rk, e, keys) : -ENOMEM;
+
+	if (!rc && e->answer) {
+		rc = sw_answer_rekey(e->answer, &keys->masters, sw_clock_wall());
+		for (unsigned i = 0; i < e->nworker && rc; i++)
+			sw_rekey_free(rk[i]);
+	}
+	if (rc)
+		snprintf(err, errlen, "%s: cannot put the keys into place: %s%s", e->key_file,
+			 strerror(-rc),
+			 rc == -ENOSPC ? "; an interface takes 15 listeners with BPF when keys are "
+					 "to be changed" :
+					 "");
+	for (unsigned i = 0; i < e->nworker && !rc; i++)
+		sw_worker_rekey(&e->worker[i], rk[i]);
+	free(rk);
+	if (rc)
+		return rc;
+	sw_seats_lock();
+	*e->keys = *keys;
+	sw_seats_unlock();
+	return 0;
+}
+
+int sw_engine_rekey(struct sw_engine *e, char *err, size_t errlen)
+{
+	struct sw_keyfile *keys;
+	int rc;
+
+	if (!e->key_file)
+		return 0;
+	keys = sw_keys_new();
+	if (!keys) {
+		snprintf(err, errlen, "out of memory");
+		return -ENOMEM;
+	}
+	rc = sw_keyfile_load(e->key_file, keys, err, errlen);
+	if (!rc && memcmp(keys, e->keys, sizeof(*keys)) != 0)
+		rc = go_over(e, keys, err, errlen);
+	sw_keys_free(keys);
+	return rc;
 }
 
 int sw_engine_tick(struct sw_engine *e)
@@ -188,83 +396,29 @@ int sw_engine_tick(struct sw_engine *e)
 	return e->nworker ? 0 : beat(e);
 }
 
+/* That of the slowest worker: it stands still when any of them does. */
+uint64_t sw_engine_heartbeat(const struct sw_engine *e)
+{
+	uint64_t least = UINT64_MAX;
+
+	for (unsigned i = 0; i < e->nworker; i++) {
+		const uint64_t n = atomic_load_explicit(&e->worker[i].beats, memory_order_relaxed);
+
+		least = n < least ? n : least;
+	}
+	return e->nworker ? least : atomic_load_explicit(&e->renewed, memory_order_relaxed);
+}
+
 int sw_engine_trouble(struct sw_engine *e)
 {
 	int trouble = 0;
 
 	for (unsigned i = 0; i < e->nworker; i++) {
-		const int t = atomic_exchange_explicit(&e->worker[i].trouble, 0,
+		const int t = atomic_exchange_explicit(&e->worker[i].ad.trouble, 0,
 						       memory_order_relaxed);
 
 		if (t)
 			trouble = t;
 	}
 	return trouble;
-}
-
-static uint64_t load(const _Atomic uint64_t *c)
-{
-	return atomic_load_explicit(c, memory_order_relaxed);
-}
-
-static void add_worker(struct synward_stats *out, uint64_t why[SW_NWHY], const struct sw_worker *w)
-{
-	for (size_t i = 0; i < SW_NWHY; i++)
-		why[i] += load(&w->n.why[i]);
-	out->frames += load(&w->n.frames);
-	out->synacks += load(&w->n.synacks);
-	out->handed += load(&w->n.handed);
-	out->passed += load(&w->n.passed);
-	out->dropped += load(&w->n.dropped);
-	out->ring_lost += load(&w->ring_lost);
-}
-
-/* What XDP refused was dropped without a frame of the front end. */
-static void add_answer(struct synward_stats *out, uint64_t why[SW_NWHY],
-		       const struct sw_answer *answer)
-{
-	uint64_t mine[SW_NWHY] = { 0 };
-
-	sw_answer_count(answer, mine);
-	out->synacks += mine[SW_WHY_SYN_ANSWERED];
-	out->xdp_answered = mine[SW_WHY_SYN_ANSWERED];
-	for (size_t i = 0; i < SW_NWHY; i++) {
-		why[i] += mine[i];
-		if (i >= SW_WHY_SHORT)
-			out->xdp_dropped += mine[i];
-	}
-	out->dropped += out->xdp_dropped;
-}
-
-static void add_assign(struct synward_stats *out, uint64_t why[SW_NWHY],
-		       const struct sw_assign *assign)
-{
-	uint64_t mine[SW_NWHY] = { 0 };
-
-	sw_assign_count(assign, mine);
-	for (size_t i = 0; i < SW_NWHY; i++)
-		why[i] += mine[i];
-	out->handed += mine[SW_WHY_ACK_PROVEN] - mine[SW_WHY_HANDOFF_FAILED];
-}
-
-void sw_engine_count(const struct sw_engine *e, struct synward_stats *out)
-{
-	uint64_t why[SW_NWHY] = { 0 };
-
-	memset(out, 0, sizeof(*out));
-	for (unsigned i = 0; i < e->nworker; i++)
-		add_worker(out, why, &e->worker[i]);
-	if (e->steer)
-		sw_steer_count(e->steer, why);
-	if (e->answer)
-		add_answer(out, why, e->answer);
-	if (e->assign)
-		add_assign(out, why, e->assign);
-	if (e->answer)
-		out->clock_age_ms = sw_answer_age_ms(e->answer, sw_clock_mono());
-	why[SW_WHY_RING_LOST] += out->ring_lost;
-	memcpy(out->reason, why, sizeof(why));
-	out->proven = why[SW_WHY_ACK_PROVEN];
-	out->syns = why[SW_WHY_SYN_ANSWERED] + why[SW_WHY_MSS_SMALL] + why[SW_WHY_BAD_FLAGS];
-	out->queued = e->queue ? sw_admitq_len(e->queue) : 0;
 }

@@ -21,10 +21,12 @@ include(CMakePackageConfigHelpers)
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/synward-config-version.cmake
   COMPATIBILITY SameMinorVersion)
 
-install(TARGETS synward RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
-install(TARGETS synward_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(DIRECTORY include/synward DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(FILES ${CMAKE_BINARY_DIR}/synward.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(TARGETS synward RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR} COMPONENT synward)
+install(TARGETS synward_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  COMPONENT libsynward NAMELINK_COMPONENT libsynward)
+install(DIRECTORY include/synward DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT libsynward)
+install(FILES ${CMAKE_BINARY_DIR}/synward.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
+  COMPONENT libsynward)
 install(FILES ${CMAKE_BINARY_DIR}/synward-config.cmake
   ${CMAKE_BINARY_DIR}/synward-config-version.cmake
-  DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/synward)
+  DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/synward COMPONENT libsynward)

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +23,17 @@ struct reader {
 	char *err;
 	size_t errlen;
 };
+
+void sw_key_fingerprint(const uint8_t key[SW_KEY_LEN], char out[SW_FINGERPRINT])
+{
+	static const char text[] = "synward fingerprint v1";
+	uint8_t tag[EVP_MAX_MD_SIZE];
+	unsigned len;
+
+	out[0] = '\0';
+	if (HMAC(EVP_sha256(), key, SW_KEY_LEN, (const uint8_t *)text, sizeof(text) - 1, tag, &len))
+		snprintf(out, SW_FINGERPRINT, "%02x%02x%02x%02x", tag[0], tag[1], tag[2], tag[3]);
+}
 
 const char *sw_key_slot_name(enum sw_key_slot slot)
 {

@@ -21,6 +21,11 @@ struct sw_keyfile {
 	enum sw_key_slot slot[SW_MAX_MASTERS]; /* of masters.key[i] */
 };
 
+#define SW_FINGERPRINT 9 /* 8 hex digits and the final zero */
+
+/** What tells a key from others and tells nothing about it.  "" when libcrypto fails. */
+void sw_key_fingerprint(const uint8_t key[SW_KEY_LEN], char out[SW_FINGERPRINT]);
+
 /** @return "active", "staged" or "retired". */
 const char *sw_key_slot_name(enum sw_key_slot slot);
 

@@ -4,6 +4,7 @@
 #include "listen/fallback.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define POPS_A_CALL 256 /* connections taken from the queue before other events have a turn */
@@ -18,7 +19,7 @@ struct synward_listener {
 	struct sw_engine engine;   /* owned */
 	struct sw_fallback *fallback; /* owned; instead of all of the above */
 	int last_trouble;
-	bool enabled;
+	bool enabled, draining;
 	bool dying, in_callback;
 };
 
@@ -93,7 +94,8 @@ static int add_events(struct synward_listener *lev, const struct synward_config 
 	return 0;
 }
 
-static int start_fallback(struct synward_listener *lev, const struct synward_config *cf)
+static int start_fallback(struct synward_listener *lev, const struct synward_config *cf,
+			  bool replace)
 {
 	struct sw_policy policy = { 0 };
 	int rc = sw_config_guards(cf, &policy);
@@ -101,7 +103,8 @@ static int start_fallback(struct synward_listener *lev, const struct synward_con
 
 	if (rc)
 		return rc;
-	rc = sw_fallback_new(&lev->fallback, lev, policy.guard, policy.nguard, err, sizeof(err));
+	rc = sw_fallback_new(&lev->fallback, lev, policy.guard, policy.nguard, replace, err,
+			     sizeof(err));
 	return rc ? sw_config_fail(cf, rc, "%s", err) : 0;
 }
 
@@ -110,6 +113,7 @@ struct synward_listener *synward_listener_new(struct event_base *base, synward_a
 					      const struct synward_config *cf)
 {
 	struct synward_listener *lev = calloc(1, sizeof(*lev));
+	const bool replace = flags & SYNWARD_OPT_REPLACE;
 	int rc;
 
 	if (!lev)
@@ -117,12 +121,12 @@ struct synward_listener *synward_listener_new(struct event_base *base, synward_a
 	lev->base = base;
 	lev->cb = cb;
 	lev->arg = arg;
-	rc = sw_engine_start(&lev->engine, cf);
+	rc = sw_engine_start(&lev->engine, cf, replace);
 	if (!rc)
 		rc = add_events(lev, cf);
 	if ((rc == -EPERM || rc == -ENOTSUP) && (flags & SYNWARD_OPT_FALLBACK)) {
 		sw_engine_stop(&lev->engine);
-		rc = start_fallback(lev, cf);
+		rc = start_fallback(lev, cf, replace);
 	}
 	if (!rc && !(flags & SYNWARD_OPT_DISABLED))
 		rc = synward_listener_enable(lev) ? -ENOMEM : 0;
@@ -164,6 +168,84 @@ int synward_listener_disable(struct synward_listener *lev)
 		return sw_fallback_enable(lev->fallback, false);
 	lev->enabled = false;
 	return lev->wake ? event_del(lev->wake) : 0;
+}
+
+/* @return as the public functions do. */
+static int result(int rc)
+{
+	if (rc)
+		errno = -rc;
+	return rc ? -1 : 0;
+}
+
+int synward_listener_drain(struct synward_listener *lev, int on)
+{
+	const bool want = on != 0;
+	int rc = 0;
+
+	if (want != lev->draining)
+		rc = lev->fallback ? sw_fallback_drain(lev->fallback, want) :
+				     sw_engine_drain(&lev->engine, want);
+	if (!rc)
+		lev->draining = want;
+	return result(rc);
+}
+
+int synward_listener_is_draining(const struct synward_listener *lev)
+{
+	return lev->draining;
+}
+
+int synward_listener_reload_key(struct synward_listener *lev, char *error, size_t size)
+{
+	char err[300] = "";
+	int rc;
+
+	if (size)
+		error[0] = '\0';
+	rc = lev->fallback ? 0 : sw_engine_rekey(&lev->engine, err, sizeof(err));
+	if (rc && size)
+		snprintf(error, size, "%s", err);
+	return result(rc);
+}
+
+unsigned synward_listener_get_keys(const struct synward_listener *lev,
+				   struct synward_key out[SYNWARD_MAX_KEYS])
+{
+	const struct sw_keyfile *keys = lev->engine.keys;
+	const size_t n = keys ? keys->masters.n : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		snprintf(out[i].slot, sizeof(out[i].slot), "%s", sw_key_slot_name(keys->slot[i]));
+		sw_key_fingerprint(keys->masters.key[i], out[i].fingerprint);
+	}
+	return (unsigned)n;
+}
+
+uint64_t synward_listener_heartbeat(const struct synward_listener *lev)
+{
+	return lev->fallback ? sw_clock_mono().ns / 1000000000ull :
+			       sw_engine_heartbeat(&lev->engine);
+}
+
+const char *synward_listener_xdp_mode(const struct synward_listener *lev)
+{
+	if (!lev->engine.answer)
+		return NULL;
+	return sw_answer_mode(lev->engine.answer) == SW_XDP_NATIVE ? "native" : "generic";
+}
+
+unsigned synward_listener_get_workers(const struct synward_listener *lev,
+				      struct synward_worker_stats *out, unsigned n)
+{
+	for (unsigned i = 0; i < lev->engine.nworker && i < n; i++) {
+		const struct sw_worker *w = &lev->engine.worker[i];
+
+		out[i].frames = atomic_load_explicit(&w->n.frames, memory_order_relaxed);
+		out[i].ring_lost = atomic_load_explicit(&w->ring_lost, memory_order_relaxed);
+		out[i].beats = atomic_load_explicit(&w->beats, memory_order_relaxed);
+	}
+	return lev->engine.nworker;
 }
 
 struct event_base *synward_listener_get_base(struct synward_listener *lev)
@@ -213,6 +295,11 @@ const char *synward_reason_name(unsigned i)
 const char *synward_reason_text(unsigned i)
 {
 	return i < SW_NWHY ? sw_why_text((enum sw_why)i) : NULL;
+}
+
+const char *synward_stage_name(unsigned i)
+{
+	return sw_stage_name(i);
 }
 
 const char *synward_version(void)

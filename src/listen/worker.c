@@ -1,169 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 #include "listen/worker.h"
-#include "handoff/repair.h"
-#include "handoff/timewait.h"
+#include "listen/shed.h"
+#include "steer/secret.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <time.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 _Static_assert(SW_BURST <= SW_TX_BATCH, "a turn's answers fit one batch");
 
 #define SETTLE_POLL_MS 1
+#define IDLE_POLL_MS 500 /* a sign of life twice a second */
+#define BUSY_NS 4000000 /* without an empty ring */
+#define REST_NS 200000
 #define TICK_NS 1000000000ull
-#define NICE -10
-#define SLICE_NS 100000
 #define LOST_EVERY_NS 100000000ull /* how often the ring's losses are asked for */
-
-static uint64_t clock_ns(clockid_t id)
-{
-	struct timespec ts;
-
-	clock_gettime(id, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
-
-sw_mono sw_clock_mono(void)
-{
-	return (sw_mono){ clock_ns(CLOCK_MONOTONIC) };
-}
-
-sw_wall sw_clock_wall(void)
-{
-	return (sw_wall){ clock_ns(CLOCK_REALTIME) };
-}
-
-/* struct sched_attr of linux/sched/types.h, which glibc's headers do not go together with. */
-struct sched_request {
-	uint32_t size, policy;
-	uint64_t flags;
-	int32_t nice;
-	uint32_t priority;
-	uint64_t runtime, deadline, period;
-};
-
-void sw_thread_prefer(void)
-{
-	struct sched_request rq = { .size = sizeof(rq), .nice = NICE, .runtime = SLICE_NS };
-
-	if (syscall(SYS_sched_setattr, 0, &rq, 0) == 0)
-		return;
-	errno = 0;
-	rq.nice = getpriority(PRIO_PROCESS, 0);
-	if (errno == 0)
-		(void)!syscall(SYS_sched_setattr, 0, &rq, 0);
-}
-
-static socklen_t peer_of(struct sockaddr_storage *out, const struct sw_seg *seg, unsigned ifindex)
-{
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
-	struct sockaddr_in *in4 = (struct sockaddr_in *)out;
-
-	memset(out, 0, sizeof(*out));
-	if (seg->family == SW_IP4) {
-		in4->sin_family = AF_INET;
-		in4->sin_port = htons(seg->sport);
-		memcpy(&in4->sin_addr, seg->src.b, 4);
-		return sizeof(*in4);
-	}
-	in6->sin6_family = AF_INET6;
-	in6->sin6_port = htons(seg->sport);
-	memcpy(&in6->sin6_addr, seg->src.b, 16);
-	if (IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr))
-		in6->sin6_scope_id = ifindex;
-	return sizeof(*in6);
-}
-
-static enum sw_why why_failed(struct sw_worker *w, int rc)
-{
-	switch (rc) {
-	case -EADDRNOTAVAIL:
-		return SW_WHY_DUPLICATE;
-	case -EMFILE:
-	case -ENFILE:
-	case -ENOMEM:
-	case -ENOBUFS:
-		atomic_store_explicit(&w->trouble, -rc, memory_order_relaxed);
-		return SW_WHY_NO_DESCRIPTOR;
-	default:
-		atomic_store_explicit(&w->trouble, -rc, memory_order_relaxed);
-		return SW_WHY_HANDOFF_FAILED;
-	}
-}
-
-static int make_socket(struct sw_worker *w, const struct sw_seg *seg, const struct sw_decision *d,
-		       int *fd)
-{
-	const int rc = sw_repair_connect(seg, &d->terms, &d->cookie, &w->cx->policy, w->ifindex, fd,
-					 NULL);
-
-	/* The client opens a connection anew that this host has just closed. */
-	if (rc != -EADDRNOTAVAIL || sw_timewait_end(seg, w->ifindex))
-		return rc;
-	return sw_repair_connect(seg, &d->terms, &d->cookie, &w->cx->policy, w->ifindex, fd, NULL);
-}
+#define SECRET_LEN offsetof(struct sw_ctx, policy)
 
 static enum sw_why admit(void *arg, const struct sw_seg *seg, const struct sw_decision *d)
 {
-	struct sw_worker *w = arg;
-	struct sw_admitted *a = &w->made[w->nmade].a;
-	int rc;
-
-	if (w->nmade == SW_MAX_MADE || !sw_admitq_reserve(w->queue)) {
-		atomic_store_explicit(&w->trouble, EAGAIN, memory_order_relaxed);
-		return SW_WHY_QUEUE_FULL;
-	}
-	rc = make_socket(w, seg, d, &a->fd);
-	if (rc) {
-		sw_admitq_cancel(w->queue);
-		return why_failed(w, rc);
-	}
-	a->peerlen = peer_of(&a->peer, seg, w->ifindex);
-	w->made[w->nmade++].since = sw_clock_mono();
-	return SW_WHY_ACK_PROVEN;
-}
-
-/* The kernel has delivered, and what was queued behind the ACK has been given back: from here on it
- * delivers directly, and the application has the socket. */
-static void publish(struct sw_worker *w, const struct sw_made *m)
-{
-	if (sw_repair_unveil(m->a.fd))
-		sw_count(&w->n.why[SW_WHY_HANDOFF_FAILED], 1);
-	sw_admitq_push(w->queue, &m->a);
-}
-
-/* At the end of a turn.  @return whether sockets are still waiting for their first segment. */
-static bool settle(struct sw_worker *w, sw_mono now)
-{
-	unsigned kept = 0, published = 0;
-
-	for (unsigned i = 0; i < w->nmade; i++) {
-		const struct sw_made m = w->made[i];
-
-		if (!w->settle_ns || sw_repair_heard(m.a.fd)) {
-			publish(w, &m);
-			published++;
-		} else if (now.ns < m.since.ns + w->settle_ns) {
-			w->made[kept++] = m;
-		} else {
-			sw_repair_discard(m.a.fd);
-			sw_admitq_cancel(w->queue);
-			sw_count(&w->n.why[SW_WHY_FILTERED], 1);
-		}
-	}
-	w->nmade = kept;
-	if (published)
-		sw_admitq_wake(w->queue);
-	return kept > 0;
+	return sw_admit(&((struct sw_worker *)arg)->ad, seg, d, sw_clock_mono);
 }
 
 static bool next(void *arg, struct sw_rx *rx)
@@ -200,62 +63,151 @@ static void clear_error(int fd)
 	(void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
 }
 
+static void take_keys(struct sw_worker *w, sw_mono now)
+{
+	struct sw_rekey *rk;
+
+	if (atomic_load_explicit(&w->orders.succeed, memory_order_relaxed)) {
+		rk = atomic_exchange(&w->orders.succeed, NULL);
+		sw_ctx_succeed(w->cx, rk->any ? &rk->keys : NULL, now);
+		sw_rekey_free(rk);
+	}
+	if (atomic_load_explicit(&w->orders.rekey, memory_order_relaxed)) {
+		rk = atomic_exchange(&w->orders.rekey, NULL);
+		sw_ctx_rekey(w->cx, &rk->keys);
+		memcpy(w->ad.slot, rk->slot, sizeof(rk->slot));
+		sw_rekey_free(rk);
+	}
+}
+
+/* Behind a turn of @n frames.  SYNs that were in the ring when the drain began are still answered:
+ * whoever takes over has not seen them. */
+static void drain(struct sw_worker *w, unsigned n)
+{
+	if (!atomic_load_explicit(&w->orders.drain, memory_order_acquire)) {
+		w->to_see = w->ring_frames;
+		w->cx->draining = false;
+		return;
+	}
+	w->to_see = n < SW_BURST || w->to_see <= n ? 0 : w->to_see - n; /* it was empty at the end */
+	if (w->to_see)
+		return;
+	w->cx->draining = true;
+	atomic_store_explicit(&w->quiet, true, memory_order_release);
+}
+
+/* One turn of the loop.  @return how long to wait for the next, in milliseconds. */
+static int turn(struct sw_worker *w, const struct sw_io *io, sw_mono mono)
+{
+	const sw_wall wall = sw_clock_wall();
+	unsigned n;
+	bool waiting;
+
+	take_keys(w, mono);
+	if (!sw_ctx_advance(w->cx, wall, mono))
+		sw_count(&w->n.why[SW_WHY_NO_KEY], 1);
+	n = sw_turn(w->cx, &w->n, io, wall, mono);
+	waiting = sw_admit_settle(&w->ad, mono);
+	drain(w, n);
+	sw_count(&w->beats, 1);
+	return n == SW_BURST ? 0 : waiting ? SETTLE_POLL_MS : IDLE_POLL_MS;
+}
+
+static bool await(struct sw_worker *w, int timeout)
+{
+	struct pollfd pfd[2] = { { .fd = sw_ring_fd(w->ring), .events = POLLIN },
+				 { .fd = w->bell_fd, .events = POLLIN } };
+	uint64_t rung;
+
+	if (poll(pfd, 2, timeout) < 0 && errno != EINTR)
+		return false;
+	if (pfd[1].revents && read(w->bell_fd, &rung, sizeof(rung)) < 0 && errno != EAGAIN)
+		return false;
+	if (pfd[0].revents & POLLERR)
+		clear_error(pfd[0].fd);
+	return !atomic_load_explicit(&w->orders.stop, memory_order_acquire);
+}
+
+/* Before everybody else on its core, but not for ever: kernel threads that are bound to the core
+ * must have their turn.  The ring holds what comes meanwhile. */
+static void rest(struct sw_worker *w, bool busy, sw_mono now)
+{
+	const struct timespec nap = { .tv_nsec = REST_NS };
+
+	if (!busy) {
+		w->busy_since.ns = 0;
+	} else if (!w->busy_since.ns) {
+		w->busy_since = now;
+	} else if (now.ns - w->busy_since.ns > BUSY_NS) {
+		nanosleep(&nap, NULL);
+		w->busy_since.ns = 0;
+	}
+}
+
 static void *run(void *arg)
 {
 	struct sw_worker *w = arg;
 	const struct sw_io io = { w, next, slot, send_frame, flush, give_back, admit };
-	struct pollfd pfd[2] = { { .fd = sw_ring_fd(w->ring), .events = POLLIN },
-				 { .fd = w->stop_fd, .events = POLLIN } };
+	sw_mono asked = { 0 }, ticked = { 0 }, mono;
+	int wait;
 
-	sw_mono asked = { 0 }, ticked = { 0 };
-
-	sw_thread_prefer();
-	for (;;) {
-		const sw_wall wall = sw_clock_wall();
-		const sw_mono mono = sw_clock_mono();
-		bool waiting;
-		unsigned n;
-
+	sw_thread_first();
+	sw_shed();
+	do {
+		mono = sw_clock_mono();
 		if (w->tick && mono.ns - ticked.ns >= TICK_NS) {
 			w->tick(w->tick_arg);
 			ticked = mono;
 		}
-		if (!sw_keyring_advance(&w->cx->keys, wall))
-			sw_count(&w->n.why[SW_WHY_NO_KEY], 1);
-		n = sw_turn(w->cx, &w->n, &io, wall, mono);
-		waiting = settle(w, mono);
-		if (poll(pfd, 2, n == SW_BURST ? 0 : waiting ? SETTLE_POLL_MS : 1000) < 0 &&
-		    errno != EINTR)
-			break;
-		if (pfd[1].revents)
-			break;
-		if (pfd[0].revents & POLLERR)
-			clear_error(pfd[0].fd);
 		if (mono.ns - asked.ns >= LOST_EVERY_NS) {
 			sw_count(&w->ring_lost, sw_ring_lost(w->ring));
 			asked = mono;
 		}
-	}
-	for (unsigned i = 0; i < w->nmade; i++)
-		sw_admitq_push(w->queue, &w->made[i].a);
+		wait = turn(w, &io, mono);
+		rest(w, wait == 0, mono);
+	} while (await(w, wait));
+	/* Nothing is steered here any more, but the ring may hold what was. */
+	for (uint64_t left = w->ring_frames; left > SW_BURST; left -= SW_BURST)
+		if (turn(w, &io, sw_clock_mono()) != 0)
+			break;
+	sw_admit_finish(&w->ad);
 	return NULL;
 }
 
 static int new_context(struct sw_ctx **out, const struct sw_worker_config *cf)
 {
-	struct sw_ctx *cx = calloc(1, sizeof(*cx));
+	struct sw_ctx *cx = sw_secret_new(sizeof(*cx), SECRET_LEN);
 	uint64_t seed;
 
 	if (!cx)
 		return -ENOMEM;
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed) ||
-	    !sw_ctx_init(cx, cf->policy, cf->alg, cf->masters, seed, sw_clock_wall(),
+	    !sw_ctx_init(cx, cf->policy, cf->alg, &cf->keys->masters, seed, sw_clock_wall(),
 			 sw_clock_mono())) {
-		free(cx);
+		sw_secret_free(cx, sizeof(*cx), SECRET_LEN);
 		return -ENOTSUP;
 	}
 	*out = cx;
 	return 0;
+}
+
+static void free_context(struct sw_ctx *cx)
+{
+	sw_ctx_wipe(cx);
+	sw_secret_free(cx, sizeof(*cx), SECRET_LEN);
+}
+
+static void set_up(struct sw_worker *w, struct sw_admitq *queue, const struct sw_worker_config *cf)
+{
+	memset(w, 0, sizeof(*w));
+	w->ring_frames = cf->ring_frames;
+	w->tick = cf->tick;
+	w->tick_arg = cf->tick_arg;
+	w->ad.n = &w->n;
+	w->ad.queue = queue;
+	w->ad.ifindex = cf->ifindex;
+	w->ad.settle_ns = cf->settle_ns;
+	memcpy(w->ad.slot, cf->keys->slot, sizeof(w->ad.slot));
 }
 
 int sw_worker_init(struct sw_worker *w, int fd, struct sw_admitq *queue,
@@ -263,12 +215,7 @@ int sw_worker_init(struct sw_worker *w, int fd, struct sw_admitq *queue,
 {
 	int rc;
 
-	memset(w, 0, sizeof(*w));
-	w->queue = queue;
-	w->ifindex = cf->ifindex;
-	w->settle_ns = cf->settle_ns;
-	w->tick = cf->tick;
-	w->tick_arg = cf->tick_arg;
+	set_up(w, queue, cf);
 	rc = sw_ring_open(&w->ring, fd, cf->far_ifindex, cf->ring_frames, cf->fanout);
 	if (rc) {
 		close(fd);
@@ -280,16 +227,16 @@ int sw_worker_init(struct sw_worker *w, int fd, struct sw_admitq *queue,
 	rc = new_context(&w->cx, cf);
 	if (rc)
 		goto close_tx;
-	w->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (w->stop_fd < 0) {
+	w->ad.cx = w->cx;
+	w->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (w->bell_fd < 0) {
 		rc = -errno;
-		goto free_context;
+		goto free_cx;
 	}
 	return 0;
 
-free_context:
-	sw_ctx_wipe(w->cx);
-	free(w->cx);
+free_cx:
+	free_context(w->cx);
 close_tx:
 	sw_tx_close(w->tx);
 close_ring:
@@ -312,19 +259,81 @@ int sw_worker_start(struct sw_worker *w)
 	return -rc;
 }
 
-void sw_worker_stop(struct sw_worker *w)
+static void ring_bell(struct sw_worker *w)
 {
 	const uint64_t one = 1;
 
+	/* A full counter wakes as well. */
+	if (write(w->bell_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+void sw_worker_stop(struct sw_worker *w)
+{
 	if (!w->ring)
 		return;
-	if (w->running && write(w->stop_fd, &one, sizeof(one)) == sizeof(one))
+	if (w->running) {
+		atomic_store_explicit(&w->orders.stop, true, memory_order_release);
+		ring_bell(w);
 		pthread_join(w->thread, NULL);
-	close(w->stop_fd);
-	sw_ctx_wipe(w->cx);
-	free(w->cx);
+	}
+	sw_rekey_free(atomic_exchange(&w->orders.rekey, NULL));
+	sw_rekey_free(atomic_exchange(&w->orders.succeed, NULL));
+	close(w->bell_fd);
+	free_context(w->cx);
 	sw_tx_close(w->tx);
 	sw_ring_close(w->ring);
 	w->ring = NULL;
 	w->running = false;
+}
+
+void sw_worker_drain(struct sw_worker *w, bool on)
+{
+	if (atomic_load_explicit(&w->orders.drain, memory_order_relaxed) == on)
+		return;
+	atomic_store_explicit(&w->quiet, false, memory_order_relaxed);
+	atomic_store_explicit(&w->orders.drain, on, memory_order_release);
+	ring_bell(w);
+}
+
+int sw_rekey_new(struct sw_rekey **out, const struct sw_keyfile *keys, enum sw_mac_alg alg)
+{
+	struct sw_rekey *rk = sw_secret_new(sizeof(*rk), sizeof(*rk));
+
+	if (!rk)
+		return -ENOMEM;
+	if (keys && !sw_keyring_init(&rk->keys, alg, &keys->masters, sw_clock_wall())) {
+		sw_rekey_free(rk);
+		return -ENOTSUP;
+	}
+	if (keys)
+		memcpy(rk->slot, keys->slot, sizeof(rk->slot));
+	rk->any = keys != NULL;
+	*out = rk;
+	return 0;
+}
+
+void sw_rekey_free(struct sw_rekey *rk)
+{
+	if (!rk)
+		return;
+	sw_keyring_wipe(&rk->keys); /* nothing where it was moved */
+	sw_secret_free(rk, sizeof(*rk), sizeof(*rk));
+}
+
+void sw_worker_rekey(struct sw_worker *w, struct sw_rekey *rk)
+{
+	sw_rekey_free(atomic_exchange(&w->orders.rekey, rk));
+	ring_bell(w);
+}
+
+void sw_worker_succeed(struct sw_worker *w, struct sw_rekey *rk)
+{
+	/* One that brings no keys must not push another aside that does. */
+	if (!rk->any && atomic_load(&w->orders.succeed)) {
+		sw_rekey_free(rk);
+		return;
+	}
+	sw_rekey_free(atomic_exchange(&w->orders.succeed, rk));
+	ring_bell(w);
 }

@@ -30,8 +30,9 @@ int sw_bpf_explain(int rc, const char *what, char *err, size_t errlen)
 	switch (rc) {
 	case -EPERM:
 	case -EACCES:
-		snprintf(err, errlen, "cannot %s: %s; needs CAP_BPF and CAP_NET_ADMIN", what,
-			 strerror(-rc));
+		snprintf(err, errlen,
+			 "cannot %s: %s; needs CAP_BPF and CAP_NET_ADMIN, for XDP also CAP_PERFMON",
+			 what, strerror(-rc));
 		return -EPERM;
 	case -EINVAL:
 	case -EOPNOTSUPP:
@@ -64,24 +65,29 @@ bool sw_bpf_have_kfunc(const char *name)
 	return found;
 }
 
-static int fill(int map_fd, const struct sw_guard *g, uint16_t port, unsigned listener)
+struct sw_bpf_guard sw_bpf_guard_key(const struct sw_guard *g, uint16_t port)
 {
 	struct sw_bpf_guard key = { .family = (__u8)g->family, .any = g->any, .port = htons(port) };
-	const struct sw_bpf_guarded value = { .listener = listener };
 
 	if (!g->any)
 		memcpy(key.addr, g->addr.b, sizeof(key.addr));
+	return key;
+}
+
+static int fill(int map_fd, const struct sw_guard *g, uint16_t port, unsigned listener)
+{
+	const struct sw_bpf_guard key = sw_bpf_guard_key(g, port);
+	const struct sw_bpf_guarded value = { .listener = listener };
+
 	return bpf_map_update_elem(map_fd, &key, &value, BPF_ANY) ? -errno : 0;
 }
 
 int sw_bpf_guard(int map_fd, const struct sw_guard *g, unsigned listener, bool on)
 {
-	struct sw_bpf_guard key = { .family = (__u8)g->family, .any = g->any, .port = htons(g->port) };
+	const struct sw_bpf_guard key = sw_bpf_guard_key(g, g->port);
 
 	if (on)
 		return fill(map_fd, g, g->port, listener);
-	if (!g->any)
-		memcpy(key.addr, g->addr.b, sizeof(key.addr));
 	return bpf_map_delete_elem(map_fd, &key) && errno != ENOENT ? -errno : 0;
 }
 

@@ -3,6 +3,7 @@
 #ifndef SW_STEER_BPFUTIL_H
 #define SW_STEER_BPFUTIL_H
 
+#include "bpf/abi.h"
 #include "core/decide.h"
 
 #include <bpf/libbpf.h>
@@ -29,6 +30,9 @@ SW_MUST bool sw_bpf_have_any(const struct sw_guard *guard, size_t n);
  * @return whether the running kernel has it (and BTF, which tells).
  */
 SW_MUST bool sw_bpf_have_kfunc(const char *name);
+
+/** @return a guard's key in the maps, with another port. */
+struct sw_bpf_guard sw_bpf_guard_key(const struct sw_guard *g, uint16_t port);
 
 /** Write a guard of a listener into a map, or take it out.  @return 0 or -errno. */
 SW_MUST int sw_bpf_guard(int map_fd, const struct sw_guard *g, unsigned listener, bool on);

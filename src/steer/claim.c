@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -46,8 +47,25 @@ static socklen_t abstract(struct sockaddr_un *sun, const char *name)
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len);
 }
 
-/* Who listens under this name, when it is one who may guard?  Any user can take a name of our
- * kind; only root's and our own count.  0 for nobody. */
+/* Any user can take a name of our kind.  Whom to believe: root, our own user, and who may guard. */
+static bool may_guard(const struct ucred *cred)
+{
+	unsigned long long caps = 0;
+	char path[40], line[128];
+	FILE *f;
+
+	if (cred->uid == 0 || cred->uid == geteuid())
+		return true;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)cred->pid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f) && sscanf(line, "CapEff: %llx", &caps) != 1)
+		;
+	if (f)
+		fclose(f);
+	return caps >> CAP_NET_ADMIN & 1;
+}
+
+/* Who listens under this name, when it is one who may guard?  0 for nobody. */
 static pid_t owner(const char *name)
 {
 	struct sockaddr_un sun;
@@ -59,8 +77,7 @@ static pid_t owner(const char *name)
 	if (fd < 0)
 		return 0;
 	if (connect(fd, (struct sockaddr *)&sun, sunlen) ||
-	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &credlen) ||
-	    (cred.uid != 0 && cred.uid != geteuid()))
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &credlen) || !may_guard(&cred))
 		cred.pid = 0;
 	close(fd);
 	return cred.pid;
@@ -89,6 +106,7 @@ struct claims {
 	unsigned ifindex;
 	const struct sw_guard *guard;
 	size_t n;
+	bool share;
 	char (*name)[NAME_MAX_LEN]; /* our own, n of them */
 };
 
@@ -106,15 +124,15 @@ static const struct sw_guard *against(const struct claims *c, const char *name)
 
 static int busy(const struct sw_guard *g, pid_t pid, char *err, size_t errlen)
 {
+	const bool ours = pid == getpid();
 	char addr[INET6_ADDRSTRLEN];
 
 	print_addr(addr, g);
-	snprintf(err, errlen,
-		 g->family == SW_IP4 ? "%s:%u is guarded by another synward (process %d); stop it "
-				       "or guard another port" :
-				       "[%s]:%u is guarded by another synward (process %d); stop it "
-				       "or guard another port",
-		 addr, g->port, (int)pid);
+	snprintf(err, errlen, "%s%s%s:%u is guarded by another %s (process %d); %s or guard another "
+			      "port",
+		 g->family == SW_IP4 ? "" : "[", addr, g->family == SW_IP4 ? "" : "]", g->port,
+		 ours ? "listener of this process" : "synward", (int)pid,
+		 ours ? "end that one" : "stop it");
 	return -EBUSY;
 }
 
@@ -136,7 +154,7 @@ static int look_for_others(const struct claims *c, char *err, size_t errlen)
 			continue;
 		g = against(c, name);
 		pid = g ? owner(name) : 0;
-		if (pid)
+		if (pid && !(c->share && pid == getpid()))
 			rc = busy(g, pid, err, errlen);
 	}
 	fclose(f);
@@ -165,11 +183,11 @@ static int claim_one(const struct claims *c, size_t i, char *err, size_t errlen)
 	return rc;
 }
 
-int sw_claim(unsigned ifindex, const struct sw_guard *guard, size_t n, int *fd, char *err,
-	     size_t errlen)
+int sw_claim(unsigned ifindex, const struct sw_guard *guard, size_t n, bool share, int *fd,
+	     char *err, size_t errlen)
 {
 	char name[SW_MAX_GUARDS][NAME_MAX_LEN] = { { 0 } };
-	const struct claims c = { ifindex, guard, n, name };
+	const struct claims c = { ifindex, guard, n, share, name };
 	int rc = 0;
 
 	for (size_t i = 0; i < n; i++)

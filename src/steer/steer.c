@@ -2,10 +2,11 @@
 #include "steer/steer.h"
 #include "bpf/abi.h"
 #include "steer/bpfutil.h"
-#include "steer/claim.h"
+#include "steer/known.h"
 #include "steer/link.h"
 #include "steer/pair.h"
 
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -34,8 +35,8 @@ struct sw_steer {
 	struct sw_steer_bpf *bpf; /* owned */
 	struct sw_pair pair;      /* owned */
 	struct hook guard, pair_in;
-	int claim[SW_MAX_GUARDS]; /* owned sockets, or -1 */
-	size_t nclaim;
+	struct sw_bpf_host host; /* of it, known flows only */
+	struct sw_known known;
 	bool clsact;
 };
 
@@ -156,6 +157,18 @@ static int attach(struct sw_steer *st, struct hook *h, int prog_fd, unsigned ifi
 	return rc;
 }
 
+static int put_host(struct sw_steer *st)
+{
+	const __u32 zero = 0;
+
+	st->host.known = SW_BPF_KNOWN_NONE;
+	if (st->known.words)
+		st->host.known = st->known.half;
+	return bpf_map_update_elem(bpf_map__fd(st->bpf->maps.host), &zero, &st->host, BPF_ANY) ?
+		       -errno :
+		       0;
+}
+
 static int load(struct sw_steer *st, const struct sw_steer_config *cf, char *err, size_t errlen)
 {
 	__u32 mark;
@@ -173,9 +186,14 @@ static int load(struct sw_steer *st, const struct sw_steer_config *cf, char *err
 	rc = sw_steer_bpf__load(st->bpf);
 	if (rc)
 		return sw_bpf_explain(rc, "load the BPF programs", err, errlen);
-	rc = sw_bpf_fill_guards(bpf_map__fd(st->bpf->maps.guards), cf->guard, cf->nguard, 0);
+	/* Without the map every flow is looked up. */
+	(void)!sw_known_open(&st->known, bpf_map__fd(st->bpf->maps.known));
+	for (size_t i = 0; i < cf->nguard; i++)
+		sw_known_add_port(&st->known, htons(cf->guard[i].port));
+	st->host.known_both = st->known.words != NULL;
+	rc = put_host(st);
 	if (rc)
-		return sw_bpf_explain(rc, "fill the BPF map of guards", err, errlen);
+		return sw_bpf_explain(rc, "fill a BPF map", err, errlen);
 	return 0;
 }
 
@@ -190,10 +208,6 @@ int sw_steer_open(struct sw_steer **out, const struct sw_steer_config *cf, char 
 		goto restore_print;
 	st->guard.link_fd = st->pair_in.link_fd = -1;
 	st->clsact = cf->clsact;
-	rc = sw_claim(cf->ifindex, cf->guard, cf->nguard, st->claim, err, errlen);
-	if (rc)
-		goto close_all;
-	st->nclaim = cf->nguard;
 	rc = sw_pair_open(&st->pair, cf->workers, err, errlen);
 	if (rc)
 		goto close_all;
@@ -227,12 +241,16 @@ void sw_steer_close(struct sw_steer *st)
 	print = sw_bpf_quiet(); /* an interface that is gone is no news */
 	detach(&st->guard);
 	detach(&st->pair_in);
+	sw_known_close(&st->known);
 	sw_steer_bpf__destroy(st->bpf);
 	sw_pair_close(&st->pair);
-	for (size_t i = 0; i < st->nclaim; i++)
-		close(st->claim[i]);
 	free(st);
 	libbpf_set_print(print);
+}
+
+int sw_steer_guard(struct sw_steer *st, const struct sw_guard *g, bool on)
+{
+	return sw_bpf_guard(bpf_map__fd(st->bpf->maps.guards), g, 0, on);
 }
 
 int sw_steer_take_socket(struct sw_steer *st, size_t i)
@@ -250,6 +268,13 @@ void sw_steer_renew(struct sw_steer *st, sw_mono now)
 	if (st->clsact)
 		__atomic_store_n(&st->bpf->bss->lease_until, now.ns + LEASE_NS,
 				 __ATOMIC_RELAXED);
+}
+
+int sw_steer_tick(struct sw_steer *st, sw_mono now)
+{
+	sw_steer_renew(st, now);
+	sw_known_tick(&st->known, &st->host, now);
+	return put_host(st);
 }
 
 void sw_steer_count(const struct sw_steer *st, uint64_t why[SW_NWHY])

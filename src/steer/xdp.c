@@ -139,10 +139,22 @@ static struct sw_xdp *find(unsigned ifindex)
 	return NULL;
 }
 
+static int take_index(struct sw_xdp *x, unsigned *index)
+{
+	unsigned i = 0;
+
+	while (i < SW_BPF_LISTENERS && x->used >> i & 1)
+		i++;
+	if (i == SW_BPF_LISTENERS)
+		return -ENOSPC;
+	x->used |= 1u << i;
+	*index = i;
+	return 0;
+}
+
 static int join(struct sw_xdp **out, unsigned *index, unsigned ifindex, char *err, size_t errlen)
 {
 	struct sw_xdp *x = ifindex ? find(ifindex) : NULL;
-	unsigned i = 0;
 	int rc;
 
 	if (!x) {
@@ -151,17 +163,13 @@ static int join(struct sw_xdp **out, unsigned *index, unsigned ifindex, char *er
 			return rc;
 		SLIST_INSERT_HEAD(&all, x, link);
 	}
-	while (i < SW_BPF_LISTENERS && x->used >> i & 1)
-		i++;
-	if (i == SW_BPF_LISTENERS) {
+	rc = take_index(x, index);
+	if (rc)
 		snprintf(err, errlen, "the interface has %d listeners with XDP: no more fit",
 			 SW_BPF_LISTENERS);
-		return -ENOSPC;
-	}
-	x->used |= 1u << i;
-	*index = i;
-	*out = x;
-	return 0;
+	else
+		*out = x;
+	return rc;
 }
 
 int sw_xdp_join(struct sw_xdp **out, unsigned *index, unsigned ifindex, char *err, size_t errlen)
@@ -174,18 +182,71 @@ int sw_xdp_join(struct sw_xdp **out, unsigned *index, unsigned ifindex, char *er
 	return rc;
 }
 
-/* Guards that another listener took over stay. */
-static void forget_guards(struct sw_xdp *x, unsigned index)
+int sw_xdp_join_again(struct sw_xdp *x, unsigned *index)
+{
+	int rc;
+
+	pthread_mutex_lock(&lock);
+	rc = take_index(x, index);
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+static bool is_transparent(const struct sw_xdp *x, __u32 index)
+{
+	struct sw_bpf_settings s;
+
+	return !bpf_map_lookup_elem(bpf_map__fd(x->bpf->maps.settings), &index, &s) && s.transparent;
+}
+
+/* Does a transparent listener guard a port of the address of @row, which has port 0? */
+static bool has_heir(const struct sw_xdp *x, const struct sw_bpf_guard *row,
+		     struct sw_bpf_guarded *heir)
+{
+	const int map = bpf_map__fd(x->bpf->maps.guards);
+	struct sw_bpf_guard key, *last = NULL, like;
+
+	while (!bpf_map_get_next_key(map, last, &key)) {
+		like = key;
+		like.port = 0;
+		if (key.port && !memcmp(&like, row, sizeof(like)) &&
+		    !bpf_map_lookup_elem(map, &key, heir) && is_transparent(x, heir->listener))
+			return true;
+		last = &key;
+	}
+	return false;
+}
+
+/* Take a row out, unless another listener has it.  A row without port is every transparent
+ * listener's that guards a port of the address. */
+static int forget_row(struct sw_xdp *x, unsigned index, const struct sw_bpf_guard *key)
+{
+	const int map = bpf_map__fd(x->bpf->maps.guards);
+	struct sw_bpf_guarded g, heir;
+	int rc;
+
+	if (bpf_map_lookup_elem(map, key, &g) || g.listener != index)
+		return 0;
+	if (key->port == 0 && has_heir(x, key, &heir)) {
+		g.listener = heir.listener;
+		rc = bpf_map_update_elem(map, key, &g, BPF_ANY);
+	} else {
+		rc = bpf_map_delete_elem(map, key);
+	}
+	return rc ? -errno : 0;
+}
+
+/* @param ports  Rows with a port; else those without. */
+static void forget_rows(struct sw_xdp *x, unsigned index, bool ports)
 {
 	const int map = bpf_map__fd(x->bpf->maps.guards);
 	struct sw_bpf_guard key, next;
-	struct sw_bpf_guarded g;
 	int more = bpf_map_get_next_key(map, NULL, &key);
 
 	while (!more) {
 		more = bpf_map_get_next_key(map, &key, &next);
-		if (!bpf_map_lookup_elem(map, &key, &g) && g.listener == index)
-			bpf_map_delete_elem(map, &key);
+		if ((key.port != 0) == ports)
+			(void)forget_row(x, index, &key);
 		key = next;
 	}
 }
@@ -220,7 +281,8 @@ void sw_xdp_leave(struct sw_xdp *x, unsigned index)
 	x->used &= ~(1u << index);
 	x->has_any &= ~(1u << index);
 	if (x->used) {
-		forget_guards(x, index);
+		forget_rows(x, index, true);
+		forget_rows(x, index, false);
 		forget_keys(x, index);
 		forget_counters(x, bpf_map__fd(x->bpf->maps.counters), index);
 		if (x->tc)
@@ -262,6 +324,20 @@ int sw_xdp_guard(struct sw_xdp *x, unsigned index, const struct sw_guard *guard,
 		rc = sw_bpf_fill_addresses(map, guard, n, index);
 	pthread_mutex_unlock(&lock);
 	return rc ? sw_bpf_explain(rc, "fill the BPF map of guards", err, errlen) : 0;
+}
+
+int sw_xdp_unguard(struct sw_xdp *x, unsigned index, const struct sw_guard *guard)
+{
+	const struct sw_bpf_guard with = sw_bpf_guard_key(guard, guard->port);
+	const struct sw_bpf_guard without = sw_bpf_guard_key(guard, 0);
+	int rc;
+
+	pthread_mutex_lock(&lock);
+	rc = forget_row(x, index, &with);
+	if (!rc)
+		rc = forget_row(x, index, &without);
+	pthread_mutex_unlock(&lock);
+	return rc;
 }
 
 static int name_the_other(unsigned ifindex, char *err, size_t errlen)

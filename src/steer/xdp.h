@@ -26,6 +26,13 @@ enum sw_xdp_mode { SW_XDP_NATIVE, SW_XDP_GENERIC };
 SW_MUST int sw_xdp_join(struct sw_xdp **out, unsigned *index, unsigned ifindex, char *err,
 			size_t errlen);
 
+/**
+ * One more index for a listener that is there already.
+ *
+ * @return 0, or -ENOSPC.
+ */
+SW_MUST int sw_xdp_join_again(struct sw_xdp *x, unsigned *index);
+
 /** Forget the listener's guards and keys; the last one detaches and unloads.  NULL is allowed. */
 void sw_xdp_leave(struct sw_xdp *x, unsigned index);
 
@@ -38,6 +45,10 @@ void sw_xdp_leave(struct sw_xdp *x, unsigned index);
  */
 SW_MUST int sw_xdp_guard(struct sw_xdp *x, unsigned index, const struct sw_guard *guard, size_t n,
 			 bool addresses, char *err, size_t errlen);
+
+/** Stop guarding an address, unless another listener of the interface has taken it.  @return 0 or
+ *  -errno. */
+SW_MUST int sw_xdp_unguard(struct sw_xdp *x, unsigned index, const struct sw_guard *guard);
 
 /** Attach the XDP program unless it is: native, or generic where the driver cannot.  The link ends
  *  with the process.  @return 0; -EBUSY when another program is there, which is named in @err;

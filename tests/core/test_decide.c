@@ -528,6 +528,126 @@ Test(decide, budgets)
 	expect(decide(&spec), SW_DROP, SW_WHY_COOKIE_FORGED, "no refusals");
 }
 
+/* Drained: SYNs are dropped, and whoever has an answer completes. */
+Test(decide, draining)
+{
+	struct frame_spec syn = frame_syn_usual(SW_IP4), ack, odd = frame_syn_usual(SW_IP4);
+
+	start_usual();
+	ack = proven_ack(&syn);
+	ctx.draining = true;
+	expect(decide(&syn), SW_DROP, SW_WHY_DRAINING, "a SYN");
+	cr_assert(decide(&syn).syn, "not known as a SYN");
+	odd.flags = SW_TCP_SYN | SW_TCP_FIN;
+	expect(decide(&odd), SW_DROP, SW_WHY_BAD_FLAGS, "what is no SYN of anybody");
+	expect(decide(&ack), SW_ADMIT, SW_WHY_ACK_PROVEN, "an ACK");
+	ctx.draining = false;
+	expect(decide(&syn), SW_REPLY, SW_WHY_SYN_ANSWERED, "again");
+}
+
+static struct sw_keyring keyring_of(const uint8_t *fill, size_t n, enum sw_mac_alg alg)
+{
+	struct sw_masters masters = { .n = n };
+	struct sw_keyring kr;
+
+	for (size_t i = 0; i < n; i++)
+		memset(masters.key[i], fill[i], SW_KEY_LEN);
+	cr_assert(sw_keyring_init(&kr, alg, &masters, wall), "no keyring");
+	return kr;
+}
+
+static void expect_wiped(const void *p, size_t n, const char *what)
+{
+	for (size_t i = 0; i < n; i++)
+		cr_assert_eq(((const uint8_t *)p)[i], 0, "%s: byte %zu", what, i);
+}
+
+/* A key that becomes retired proves; one that is gone does not. */
+Test(decide, other_keys)
+{
+	static const uint8_t with[2] = { 0x43, 0x42 };
+	const struct frame_spec syn = frame_syn_usual(SW_IP6);
+	struct sw_keyring kr;
+	struct frame_spec ack;
+
+	start_usual(); /* 0x42 is active */
+	ack = proven_ack(&syn);
+	kr = keyring_of(with, 2, SW_MAC_SIPHASH24);
+	sw_ctx_rekey(&ctx, &kr);
+	expect_wiped(&kr, sizeof(kr), "what was moved");
+	expect(decide(&ack), SW_ADMIT, SW_WHY_ACK_PROVEN, "by the second key");
+	cr_assert_eq(decide(&ack).cookie.master, 1, "by another key");
+	ack = proven_ack(&syn);
+	cr_assert_eq(decide(&ack).cookie.master, 0, "minted by another key");
+	kr = keyring_of(with, 1, SW_MAC_SIPHASH24);
+	sw_ctx_rekey(&ctx, &kr);
+	expect(decide(&ack), SW_ADMIT, SW_WHY_ACK_PROVEN, "by the first");
+	kr = keyring_of(with + 1, 1, SW_MAC_SIPHASH24);
+	sw_ctx_rekey(&ctx, &kr);
+	expect(decide(&ack), SW_PASS, SW_WHY_COOKIE_FORGED, "the key is gone");
+	sw_ctx_wipe(&ctx);
+}
+
+/* What a predecessor answered with another MAC is proven while its cookies live; and its
+ * connections are not reset while it makes their sockets. */
+Test(decide, a_successor)
+{
+	static const uint8_t fill = 0x42;
+	const struct frame_spec syn = frame_syn_usual(SW_IP4);
+	struct sw_keyring kr = keyring_of(&fill, 1, SW_MAC_HMAC_SHA256);
+	struct frame_spec ack, own, forged;
+	struct frame f;
+	const sw_mono late = { mono.ns + 65 * 1000000000ull };
+	const sw_wall late_wall = { wall.ns + 65 * 1000000000ull };
+
+	start_usual();
+	sw_ctx_rekey(&ctx, &kr); /* the predecessor is the same context with another MAC */
+	ack = proven_ack(&syn);
+	start_usual();
+	own = proven_ack(&syn);
+	forged = ack;
+	forged.ack++;
+	expect(decide(&ack), SW_PASS, SW_WHY_COOKIE_FORGED, "without a predecessor");
+	sw_ctx_succeed(&ctx, NULL, mono);
+	expect(decide(&ack), SW_DROP, SW_WHY_COOKIE_FORGED, "with one that had the same keys");
+	kr = keyring_of(&fill, 1, SW_MAC_HMAC_SHA256);
+	sw_ctx_succeed(&ctx, &kr, mono);
+	expect_wiped(&kr, sizeof(kr), "what was moved");
+	cr_assert(decide(&ack).before, "not the predecessor's");
+	expect(decide(&ack), SW_ADMIT, SW_WHY_ACK_PROVEN, "the predecessor's");
+	expect(decide(&own), SW_ADMIT, SW_WHY_ACK_PROVEN, "our own");
+	cr_assert(!decide(&own).before, "the predecessor's");
+	expect(decide(&forged), SW_DROP, SW_WHY_COOKIE_FORGED, "no reset yet");
+	f = frame_make(&forged);
+	expect(decide_at(&f, wall, (sw_mono){ mono.ns + 999999999 }), SW_DROP, SW_WHY_COOKIE_FORGED,
+	       "at the end of the second");
+	expect(decide_at(&f, wall, (sw_mono){ mono.ns + 1000000000 }), SW_PASS, SW_WHY_COOKIE_FORGED,
+	       "a second later");
+	cr_assert(sw_ctx_advance(&ctx, late_wall, late), "advance");
+	cr_assert_eq(ctx.before_until.ns, 0, "the predecessor's keys are still held");
+	expect_wiped(&ctx.before, sizeof(ctx.before), "the predecessor's keys");
+	sw_ctx_wipe(&ctx);
+	expect_wiped(&ctx.keys, sizeof(ctx.keys), "our own keys");
+}
+
+/* Which frames count as SYNs. */
+Test(decide, what_is_a_syn)
+{
+	struct frame_spec s = frame_syn_usual(SW_IP4);
+
+	start_usual();
+	cr_assert(decide(&s).syn, "a SYN");
+	s.flags = SW_TCP_SYN | SW_TCP_RST;
+	cr_assert(decide(&s).syn, "a SYN with RST");
+	s.flags = SW_TCP_SYN | SW_TCP_ACK;
+	cr_assert(!decide(&s).syn, "a SYN-ACK");
+	s.flags = SW_TCP_ACK;
+	cr_assert(!decide(&s).syn, "an ACK");
+	s.flags = SW_TCP_SYN;
+	s.sport = 0;
+	cr_assert(!decide(&s).syn, "refused for its address, like anything else");
+}
+
 /* The same arguments give the same answer. */
 Test(decide, deterministic)
 {

@@ -53,7 +53,7 @@ class Closes(LabCase):
             wait_for(lambda server=server: "over" in server.events, 3)
             seen[port] = {"client": mine, "server": list(server.events)}
         self.assertEqual(seen[GUARDED], seen[DIRECT])
-        self.assertTrue(wait_for(lambda: self.synward.fds() == fds, 3), "descriptors are left")
+        self.assertTrue(wait_for(lambda: self.synward.fds() <= fds, 3), "descriptors are left")
         return seen[DIRECT]
 
     # ---- half-close ----
@@ -177,7 +177,7 @@ class Closes(LabCase):
         time.sleep(0.7)
         self.assertEqual(*(s.events for s in self.lab.servers))
         self.assertEqual(self.lab.servers[0].events, [b"request", "sent"])
-        self.assertTrue(wait_for(lambda: synward.fds() == fds, 8), "the connection stays")
+        self.assertTrue(wait_for(lambda: synward.fds() <= fds, 8), "the connection stays")
 
     def test_client_vanishes_behind_the_handshake(self):
         """An ACK, and silence: the idle timeout ends it."""
@@ -186,7 +186,7 @@ class Closes(LabCase):
         fds = synward.fds()
         self.assertTrue(RawClient(self.wire()).open())
         self.assertTrue(wait_for(lambda: synward.counters()["relay_accepted"] == 1, 2))
-        self.assertTrue(wait_for(lambda: synward.fds() == fds, 5), "the connection stays")
+        self.assertTrue(wait_for(lambda: synward.fds() <= fds, 5), "the connection stays")
         self.assertEqual(synward.counters()["relay_ended_idle"], 1)
 
     def test_upstream_is_down(self):
@@ -197,7 +197,7 @@ class Closes(LabCase):
                 self.lab.client.connect(VICTIM4, GUARDED) as s:
             s.recv(1)
         self.assertLess(time.monotonic() - begin, 1)
-        self.assertTrue(wait_for(lambda: synward.fds() == fds, 3))
+        self.assertTrue(wait_for(lambda: synward.fds() <= fds, 3))
         self.assertEqual(synward.counters()["relay_ended_connect_failed"], 1)
 
     def test_upstream_dies_in_the_middle(self):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Nothing is lost between proof and socket: data on the ACK and right behind it needs no
-retransmission, which would take 200 ms or more."""
+retransmission, which would take 200 ms or more.  Time alone does not tell: a busy machine takes
+longer too.  Nor do retransmissions: reordered segments of large requests cause some at once."""
 from case import SLOW, LabCase, main
 from lab import VICTIM4, VICTIM6, endpoint
 
@@ -9,13 +10,16 @@ STALL_US = 50_000
 
 class Handoff(LabCase):
     def run_load(self, addr, count, *more, port=80):
+        before = self.retransmissions()
         result = self.lab.load(addr, port, "--count", count, *more)
         self.assertAll(result, count)
+        result["retransmitted"] = self.retransmissions() - before
         return result
 
     def no_stall(self, result):
         if not SLOW:
-            self.assertLess(result["total_us"]["max"], STALL_US, result)
+            stalled = result["retransmitted"] and result["total_us"]["max"] >= STALL_US
+            self.assertFalse(stalled, result)
 
     def retransmissions(self):
         return self.lab.client.nstat("Tcp.RetransSegs") + self.lab.victim.nstat("Tcp.RetransSegs")
@@ -30,10 +34,8 @@ class Handoff(LabCase):
     def test_10000_in_a_row(self):
         synward = self.in_front_of(512, 5)
         ask = ("--request", "hello", "--expect-bytes", 512)
-        before = self.retransmissions()
         guarded = self.run_load(VICTIM4, 10_000, *ask)
-        self.assertEqual(self.retransmissions(), before, "retransmissions")
-        self.no_stall(guarded)
+        self.assertEqual(guarded["retransmitted"], 0, guarded)
         self.assertEqual(synward.counters()["handed"], 10_000)
         kernel = self.run_load(VICTIM4, 2_000, *ask, port=81)
         guarded_again = self.run_load(VICTIM4, 2_000, *ask)

@@ -179,10 +179,10 @@ static void expect_calls(const char *want, const char *what)
 static void expect_counters(uint64_t frames, uint64_t synacks, uint64_t handed, uint64_t passed,
 			    uint64_t dropped, const char *what)
 {
-	cr_assert(n.frames == frames && n.synacks == synacks && n.handed == handed &&
+	cr_assert(n.frames == frames && n.synacks == synacks && n.made == handed &&
 			  n.passed == passed && n.dropped == dropped,
 		  "%s: frames %lu synacks %lu handed %lu passed %lu dropped %lu", what, n.frames,
-		  n.synacks, n.handed, n.passed, n.dropped);
+		  n.synacks, n.made, n.passed, n.dropped);
 }
 
 static void expect_why(enum sw_why why, uint64_t want)
@@ -398,6 +398,34 @@ static void put_random(uint64_t *state)
 	put(&f);
 }
 
+/* A SYN is answered or refused, and counted for its family. */
+Test(turn, syns_are_counted)
+{
+	struct frame_spec s = frame_syn_usual(SW_IP6);
+
+	start();
+	put_spec(&s);
+	s = frame_syn_usual(SW_IP4);
+	put_spec(&s);
+	s.flags = SW_TCP_SYN | SW_TCP_FIN;
+	put_spec(&s);
+	s.flags = SW_TCP_RST; /* refused as well, but no SYN */
+	put_spec(&s);
+	ctx.draining = true;
+	cr_assert_eq(turn(), 4, "frames");
+	expect_why(SW_WHY_DRAINING, 2);
+	cr_assert(n.syn_refused[SW_WHY_DRAINING] == 2 && n.syn_refused[SW_WHY_BAD_FLAGS] == 1 &&
+			  n.syn_refused[SW_WHY_RST] == 0 && n.syns_ip6 == 1,
+		  "draining %lu, flags %lu, RST %lu, IPv6 %lu", n.syn_refused[SW_WHY_DRAINING],
+		  n.syn_refused[SW_WHY_BAD_FLAGS], n.syn_refused[SW_WHY_RST], n.syns_ip6);
+	ctx.draining = false;
+	m.at = m.nin = 0;
+	s = frame_syn_usual(SW_IP6);
+	put_spec(&s);
+	cr_assert_eq(turn(), 1, "frames");
+	cr_assert(n.why[SW_WHY_SYN_ANSWERED] == 1 && n.syns_ip6 == 2, "answered");
+}
+
 /* However the turns go, every frame has one fate. */
 Test(turn, every_frame_is_accounted_for)
 {
@@ -433,7 +461,7 @@ Test(turn, every_frame_is_accounted_for)
 	cr_assert_eq(n.frames, total, "%lu frames, %lu by the return value", n.frames, total);
 	cr_assert_eq(n.synacks, sent, "%lu SYN-ACKs of %lu", n.synacks, sent);
 	cr_assert_eq(n.passed, given, "%lu passed, %lu given back", n.passed, given);
-	cr_assert_eq(n.handed, admitted, "%lu handed, %lu admitted", n.handed, admitted);
+	cr_assert_eq(n.made, admitted, "%lu handed, %lu admitted", n.made, admitted);
 	cr_assert_eq(n.why[SW_WHY_SEND_FAILED], refused_by_kernel, "%lu not taken",
 		     n.why[SW_WHY_SEND_FAILED]);
 	cr_assert_eq(n.frames, sent + n.passed + n.dropped,

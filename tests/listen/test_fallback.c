@@ -10,6 +10,7 @@
 
 #define PORT 8443
 
+static const char *interface = "g0";
 static struct event_base *base;
 static struct synward_listener *lev;
 static char err[256];
@@ -40,19 +41,32 @@ static void on_error(struct synward_listener *l, void *arg)
 	seen.errors++;
 }
 
-/* A namespace with g0, without any privilege. */
-static void enter(void)
+static void enter_privileged(void)
 {
 	net_enter();
 	net_guarded();
 	base = event_base_new();
 	cr_assert_not_null(base, "no event base");
+}
+
+/* Every privilege, but an interface that cannot be guarded. */
+static void enter_tunnel(void)
+{
+	enter_privileged();
+	net_run("ip tuntap add dev tun0 mode tun && ip link set dev tun0 up");
+	interface = "tun0";
+}
+
+/* A namespace with g0, without any privilege. */
+static void enter(void)
+{
+	enter_privileged();
 	cr_assert_eq(setresuid(65534, 65534, 65534), 0, "setresuid: %s", strerror(errno));
 }
 
 static struct synward_listener *make(unsigned flags, const char *const *listen, size_t n)
 {
-	const struct synward_config cf = { .interface = "g0",
+	const struct synward_config cf = { .interface = interface,
 					   .listen = listen,
 					   .nlisten = n,
 					   .error = err,
@@ -288,4 +302,101 @@ Test(fallback, nothing_is_left_behind)
 	cr_assert_eq(net_fds(), fds, "%u descriptors, not %u", net_fds(), fds);
 	sw_fallback_free(NULL);
 	event_base_free(base);
+}
+
+/* Sends a SYN.  @return the socket, and whether it is connected within @ms in *done. */
+static int begin(int ms, bool *done)
+{
+	const struct sockaddr_in in4 = { .sin_family = AF_INET,
+					 .sin_port = htons(PORT),
+					 .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+
+	cr_assert(fd >= 0 && connect(fd, (const struct sockaddr *)&in4, sizeof(in4)) < 0 &&
+			  errno == EINPROGRESS,
+		  "%s", strerror(errno));
+	*done = poll(&pfd, 1, ms) == 1 && !(pfd.revents & POLLERR);
+	return fd;
+}
+
+/* No answer and no reset; who connected before comes to the callback. */
+Test(fallback, drained)
+{
+	bool done;
+	int fd;
+
+	enter_tunnel();
+	start(0);
+	open_connection(AF_INET);
+	cr_assert_eq(synward_listener_drain(lev, 1), 0, "%s", strerror(errno));
+	fd = begin(50, &done);
+	cr_assert(!done, "connected");
+	cr_assert(run_until(&seen.n, 1), "what was in the backlog is lost");
+	cr_assert_eq(synward_listener_drain(lev, 0), 0, "%s", strerror(errno));
+	open_connection(AF_INET6);
+	cr_assert(run_until(&seen.n, 2), "no connection");
+	/* The one from before tries again after a second, and is let in. */
+	cr_assert(run_until(&seen.n, 3), "the retransmission is not heard");
+	close(fd);
+	stop();
+}
+
+/* Some kernels let nobody but a privileged user filter a socket: then it says so, and goes on. */
+Test(fallback, drained_or_not)
+{
+	enter();
+	start(0);
+	if (synward_listener_drain(lev, 1)) {
+		cr_assert(errno == EPERM && !synward_listener_is_draining(lev), "%s",
+			  strerror(errno));
+		open_connection(AF_INET);
+		cr_assert(run_until(&seen.n, 1), "no connection");
+	}
+	stop();
+}
+
+/* The successor shares the sockets, so that nobody is refused, and accepts from the drain on. */
+Test(fallback, replaced)
+{
+	struct synward_listener *old;
+	int c[3];
+
+	enter();
+	start(0);
+	old = lev;
+	c[0] = open_connection(AF_INET);
+	start(SYNWARD_OPT_REPLACE);
+	c[1] = open_connection(AF_INET6);
+	lev = old;
+	cr_assert(run_until(&seen.n, 2), "%u connections", seen.n);
+	lev = make(SYNWARD_OPT_REPLACE, all, 2);
+	cr_assert_null(synward_listener_xdp_mode(lev), "XDP");
+	synward_listener_free(lev);
+	lev = old;
+	c[2] = open_connection(AF_INET);
+	cr_assert(run_until(&seen.n, 3), "called off, and yet it accepts no more");
+	for (unsigned i = 0; i < 3; i++)
+		close(c[i]);
+	synward_listener_free(old);
+}
+
+Test(fallback, replaced_by_a_drain)
+{
+	struct synward_listener *old;
+
+	enter();
+	start(0);
+	old = lev;
+	start(SYNWARD_OPT_REPLACE);
+	cr_assert_eq(synward_listener_drain(old, 1), 0, "%s", strerror(errno));
+	open_connection(AF_INET);
+	open_connection(AF_INET6);
+	cr_assert(run_until(&seen.n, 2), "%u connections", seen.n);
+	cr_assert(synward_listener_drain(old, 0) == -1 && errno == EBUSY, "taken back");
+	synward_listener_free(old);
+	open_connection(AF_INET);
+	cr_assert(run_until(&seen.n, 3), "%u connections", seen.n);
+	cr_assert(synward_listener_heartbeat(lev) > 0, "dead");
+	stop();
 }

@@ -29,7 +29,7 @@ static void enter(unsigned depth)
 
 static int init(unsigned ring_frames, const char *ring, const char *out)
 {
-	static struct sw_masters masters = { .n = 1 };
+	static struct sw_keyfile keys = { .masters.n = 1 };
 	struct sw_host_tcp host;
 	struct sw_link_info link;
 	const struct sw_worker_config cf = {
@@ -38,11 +38,11 @@ static int init(unsigned ring_frames, const char *ring, const char *out)
 		.ring_frames = ring_frames,
 		.fanout = -1,
 		.policy = &policy,
-		.masters = &masters,
+		.keys = &keys,
 		.alg = SW_MAC_HMAC_SHA256,
 	};
 
-	memset(masters.key[0], 0x42, SW_KEY_LEN);
+	memset(keys.masters.key[0], 0x42, SW_KEY_LEN);
 	policy = (struct sw_policy){ .nguard = 2, .refuse_rate = 1000 };
 	policy.guard[0] = (struct sw_guard){ .family = SW_IP4, .any = true, .port = 443 };
 	policy.guard[1] = (struct sw_guard){ .family = SW_IP6, .any = true, .port = 443 };
@@ -147,10 +147,10 @@ Test(worker, from_syn_to_socket)
 		cr_assert(net_recv_seg(p0, &seg, NET_WAIT_MS), "no FIN");
 	}
 	wait_for(&w.n.frames, 4, "frames");
-	cr_assert(load(&w.n.synacks) == 2 && load(&w.n.handed) == 2 && load(&w.n.passed) == 2 &&
+	cr_assert(load(&w.n.synacks) == 2 && load(&w.n.made) == 2 && load(&w.n.passed) == 2 &&
 			  load(&w.n.dropped) == 0,
 		  "synacks %lu handed %lu passed %lu dropped %lu", load(&w.n.synacks),
-		  load(&w.n.handed), load(&w.n.passed), load(&w.n.dropped));
+		  load(&w.n.made), load(&w.n.passed), load(&w.n.dropped));
 	sw_worker_stop(&w);
 	sw_admitq_free(q);
 }
@@ -169,7 +169,7 @@ Test(worker, a_full_queue_and_room_again)
 	cr_assert_eq(sw_admitq_len(q), 2, "%u queued", sw_admitq_len(q));
 	close(take().fd);
 	send_spec(&ack[2]);
-	wait_for(&w.n.handed, 3, "handed");
+	wait_for(&w.n.made, 3, "handed");
 	wait_for(&w.n.why[SW_WHY_QUEUE_FULL], 1, "queue full");
 	sw_worker_stop(&w);
 	sw_admitq_free(q); /* closes the other two */
@@ -192,8 +192,8 @@ Test(worker, a_connection_that_exists)
 	send_spec(&ack);
 	wait_for(&w.n.why[SW_WHY_DUPLICATE], 1, "duplicate");
 	expect_given_back(&ack);
-	cr_assert(load(&w.n.handed) == 0 && sw_admitq_len(q) == 0, "a second socket");
-	cr_assert_eq(atomic_load(&w.trouble), 0, "that is no trouble: %d", atomic_load(&w.trouble));
+	cr_assert(load(&w.n.made) == 0 && sw_admitq_len(q) == 0, "a second socket");
+	cr_assert_eq(atomic_load(&w.ad.trouble), 0, "that is no trouble: %d", atomic_load(&w.ad.trouble));
 	close(a.fd);
 	sw_worker_stop(&w);
 	sw_admitq_free(q);
@@ -210,7 +210,7 @@ Test(worker, no_descriptor_and_one_again)
 	last = net_use_up_fds();
 	send_spec(&ack);
 	wait_for(&w.n.why[SW_WHY_NO_DESCRIPTOR], 1, "no descriptor");
-	cr_assert_eq(atomic_load(&w.trouble), EMFILE, "trouble %d", atomic_load(&w.trouble));
+	cr_assert_eq(atomic_load(&w.ad.trouble), EMFILE, "trouble %d", atomic_load(&w.ad.trouble));
 	cr_assert_eq(sw_admitq_len(q), 0, "queued nevertheless");
 	/* Every place of the queue is still there. */
 	for (unsigned i = 0; i < 8; i++)
@@ -219,7 +219,7 @@ Test(worker, no_descriptor_and_one_again)
 		sw_admitq_cancel(q);
 	close(last);
 	send_spec(&ack);
-	wait_for(&w.n.handed, 1, "handed");
+	wait_for(&w.n.made, 1, "handed");
 	cr_assert_eq(take().fd, last, "another descriptor");
 	sw_worker_stop(&w);
 	sw_admitq_free(q);
@@ -236,10 +236,10 @@ Test(worker, a_socket_that_cannot_be_made)
 	net_run("ip route del 192.0.2.0/24 dev g0");
 	send_spec(&ack);
 	wait_for(&w.n.why[SW_WHY_HANDOFF_FAILED], 1, "handoff failed");
-	cr_assert_eq(atomic_load(&w.trouble), ENETUNREACH, "trouble %d", atomic_load(&w.trouble));
+	cr_assert_eq(atomic_load(&w.ad.trouble), ENETUNREACH, "trouble %d", atomic_load(&w.ad.trouble));
 	net_run("ip route add 192.0.2.0/24 dev g0");
 	send_spec(&ack);
-	wait_for(&w.n.handed, 1, "handed");
+	wait_for(&w.n.made, 1, "handed");
 	sw_worker_stop(&w);
 	sw_admitq_free(q);
 }

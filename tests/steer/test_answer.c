@@ -55,6 +55,8 @@ static void start(enum sw_mac_alg alg, const struct sw_policy *p, size_t masters
 	wall = (sw_wall){ (EPOCH * 32ull + 8) * 1000000000ull };
 	cr_assert(sw_ctx_init(&ctx, p, alg, &keys, 1, wall, mono), "core");
 	cr_assert_eq(sw_answer_open(&answer, &cf, wall, mono, err, sizeof(err)), 0, "%s", err);
+	for (size_t i = 0; i < p->nguard; i++)
+		cr_assert_eq(sw_answer_guard(answer, &p->guard[i], true), 0, "guard %zu", i);
 }
 
 /* @return the XDP verdict; the frame and its length are what the program left. */

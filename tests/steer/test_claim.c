@@ -2,8 +2,13 @@
 #include "steer/claim.h"
 #include "front/net.h"
 
+#include <linux/capability.h>
+#include <signal.h>
 #include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 static char err[256];
 
@@ -22,7 +27,7 @@ static int claim(unsigned ifindex, const char *addr, uint16_t port, int *fd)
 	const struct sw_guard g = guard(addr, port);
 
 	err[0] = 0;
-	return sw_claim(ifindex, &g, 1, fd, err, sizeof(err));
+	return sw_claim(ifindex, &g, 1, false, fd, err, sizeof(err));
 }
 
 static void expect_free(unsigned ifindex, const char *addr, uint16_t port, const char *what)
@@ -101,7 +106,7 @@ Test(claim, guards_of_one_call_may_overlap)
 	int fd[3] = { -2, -2, -2 };
 
 	net_enter();
-	cr_assert_eq(sw_claim(7, g, 3, fd, err, sizeof(err)), 0, "%s", err);
+	cr_assert_eq(sw_claim(7, g, 3, false, fd, err, sizeof(err)), 0, "%s", err);
 	for (size_t i = 0; i < 3; i++)
 		cr_assert_eq(close(fd[i]), 0, "descriptor %d", fd[i]);
 }
@@ -116,7 +121,7 @@ Test(claim, all_or_nothing)
 	net_enter();
 	cr_assert_eq(claim(7, "192.0.2.1", 443, &held), 0, "%s", err);
 	fds = net_fds();
-	cr_assert_eq(sw_claim(7, g, 3, fd, err, sizeof(err)), -EBUSY, "claimed");
+	cr_assert_eq(sw_claim(7, g, 3, false, fd, err, sizeof(err)), -EBUSY, "claimed");
 	cr_assert(fd[0] == -1 && fd[1] == -1 && fd[2] == -1, "%d %d %d", fd[0], fd[1], fd[2]);
 	cr_assert_eq(net_fds(), fds, "%u descriptors, not %u", net_fds(), fds);
 	expect_free(7, "192.0.2.1", 80, "the one before");
@@ -131,7 +136,7 @@ Test(claim, twice_in_one_call)
 
 	net_enter();
 	fds = net_fds();
-	cr_assert_eq(sw_claim(7, g, 2, fd, err, sizeof(err)), -EBUSY, "claimed");
+	cr_assert_eq(sw_claim(7, g, 2, false, fd, err, sizeof(err)), -EBUSY, "claimed");
 	cr_assert(fd[0] == -1 && fd[1] == -1, "%d %d", fd[0], fd[1]);
 	cr_assert_eq(net_fds(), fds, "%u descriptors, not %u", net_fds(), fds);
 	expect_free(7, "192.0.2.1", 80, "after the failure");
@@ -166,28 +171,78 @@ Test(claim, no_descriptor)
 
 	net_enter();
 	net_use_up_fds();
-	cr_assert_eq(sw_claim(7, &g, 1, &fd, err, sizeof(err)), -EMFILE, "claimed");
+	cr_assert_eq(sw_claim(7, &g, 1, false, &fd, err, sizeof(err)), -EMFILE, "claimed");
 	cr_assert(fd == -1 && strstr(err, "Too many open files"), "%d, '%s'", fd, err);
 }
 
-/* Any user can take abstract names: only root's and our own are believed. */
-Test(claim, a_strangers_socket_denies_nothing)
+/* Within a process, one guard may wait for another's end. */
+Test(claim, shared_within_a_process)
 {
-	const struct sw_guard g = guard("192.0.2.1", 80);
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	static const char name[] = "synward/7/4/80/192.0.2.1/0123456789abcdef";
-	int stranger, fd;
+	const struct sw_guard g = guard("192.0.2.1", 443);
+	int first = -1, second = -1;
+	pid_t pid;
+	int status;
 
 	net_enter();
+	cr_assert_eq(claim(7, "192.0.2.1", 443, &first), 0, "%s", err);
+	cr_assert_eq(sw_claim(7, &g, 1, true, &second, err, sizeof(err)), 0, "%s", err);
+	close(first);
+	expect_busy(7, "192.0.2.1", 443, "the second still has it");
+	/* Another process may not share. */
+	pid = fork();
+	if (pid == 0)
+		_exit(sw_claim(7, &g, 1, true, &first, err, sizeof(err)) == -EBUSY ? 0 : 1);
+	cr_assert(waitpid(pid, &status, 0) == pid && status == 0, "shared with another process");
+	close(second);
+	expect_free(7, "192.0.2.1", 443, "in the end");
+}
+
+/* A process of another user claims a port by hand.  @return its pid; it lives until it is killed. */
+static pid_t stranger(bool may_guard)
+{
+	static const char name[] = "synward/7/4/80/192.0.2.1/0123456789abcdef";
+	const struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct data[2] = { 0 };
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd, ready[2];
+	char c = 0;
+	pid_t pid;
+
+	cr_assert_eq(pipe(ready), 0, "pipe");
+	pid = fork();
+	if (pid > 0) {
+		cr_assert(read(ready[0], &c, 1) == 1 && c == '+', "no stranger");
+		return pid;
+	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_KEEPCAPS, may_guard);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	memcpy(sun.sun_path + 1, name, sizeof(name) - 1);
-	stranger = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	cr_assert_eq(seteuid(65534), 0, "needs root");
-	cr_assert_eq(bind(stranger, (struct sockaddr *)&sun,
-			  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(name))),
-		     0, "bind: %s", strerror(errno));
-	cr_assert_eq(listen(stranger, 1), 0, "listen: %s", strerror(errno));
-	cr_assert_eq(seteuid(0), 0, "back");
-	cr_assert_eq(sw_claim(7, &g, 1, &fd, err, sizeof(err)), 0, "%s", err);
-	close(fd);
-	close(stranger);
+	data[0].permitted = data[0].effective = 1u << CAP_NET_ADMIN;
+	if (setresuid(65534, 65534, 65534) || (may_guard && syscall(SYS_capset, &head, data)) ||
+	    bind(fd, (struct sockaddr *)&sun,
+		 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(name))) ||
+	    listen(fd, 1) || write(ready[1], "+", 1) != 1)
+		_exit(1);
+	pause();
+	_exit(0);
+}
+
+/* Any user can take abstract names: root, our own user and who may guard are believed. */
+Test(claim, whom_to_believe)
+{
+	for (unsigned may_guard = 0; may_guard < 2; may_guard++) {
+		const struct sw_guard g = guard("192.0.2.1", 80);
+		int fd = -1, rc;
+		pid_t pid;
+
+		net_enter();
+		pid = stranger(may_guard != 0);
+		rc = sw_claim(7, &g, 1, false, &fd, err, sizeof(err));
+		cr_assert_eq(rc, may_guard ? -EBUSY : 0, "may guard %u: %d %s", may_guard, rc, err);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		if (!rc)
+			close(fd);
+	}
 }

@@ -35,8 +35,13 @@ static int open_steer(struct sw_steer **out, const struct sw_guard *g, size_t n,
 					    .workers = 1,
 					    .clsact = clsact };
 
+	int rc;
+
 	err[0] = 0;
-	return sw_steer_open(out, &cf, err, sizeof(err));
+	rc = sw_steer_open(out, &cf, err, sizeof(err));
+	for (size_t i = 0; i < n && !rc; i++)
+		rc = sw_steer_guard(*out, &g[i], true);
+	return rc;
 }
 
 static void enter(void)
@@ -788,20 +793,26 @@ Test(steer, the_filter_of_somebody_else)
 	cr_assert(strstr(out, "bytecode") && !strstr(out, "sw_steer"), "joined since: %s", out);
 }
 
-Test(steer, who_has_the_guard)
+/* A guard is steered from the moment it is on until it is off, and the others do not notice. */
+Test(steer, guards_are_turned_on_and_off)
 {
-	const struct sw_guard g[1] = { guard("198.51.100.2", 443) };
-	struct sw_steer *second = NULL;
-	char pid[32];
-	unsigned fds;
+	const struct sw_guard v4 = guard("198.51.100.2", 443), v6 = guard("2001:db8:ffff::2", 443);
+	const struct frame_spec syn4 = to_port(SW_IP4, 443), syn6 = to_port(SW_IP6, 443);
 
 	enter();
 	start(false);
-	fds = net_fds();
-	snprintf(pid, sizeof(pid), "process %d", getpid());
-	cr_assert_eq(open_steer(&second, g, 1, false), -EBUSY, "guarded twice");
-	cr_assert(!second && strstr(err, pid), "'%s'", err);
-	cr_assert_eq(net_fds(), fds, "%u descriptors, not %u", net_fds(), fds);
+	cr_assert_eq(sw_steer_guard(st, &v4, false), 0, "off");
+	cr_assert_eq(sw_steer_guard(st, &v4, false), 0, "off twice");
+	expect_reset(&syn4, "off");
+	expect_steered(&syn6, "the other");
+	cr_assert_eq(sw_steer_guard(st, &v4, true), 0, "on");
+	cr_assert_eq(sw_steer_guard(st, &v4, true), 0, "on twice");
+	expect_steered(&syn4, "on again");
+	cr_assert_eq(sw_steer_guard(st, &v6, false), 0, "the other");
+	expect_reset(&syn6, "the other is off");
+	expect_steered(&syn4, "still on");
+	expect_count(SW_WHY_STEERED, 3, "in all");
+	sw_steer_close(st);
 }
 
 Test(steer, without_capability)
