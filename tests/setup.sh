@@ -52,6 +52,7 @@ disable_new_services() {
         nginx-light) unit=nginx ;;
         openssh-server) unit=ssh ;;
         postgresql) unit=postgresql ;;
+        prometheus) unit=prometheus ;;
         *) continue ;;
         esac
         systemctl disable "$unit" >/dev/null 2>&1 || true

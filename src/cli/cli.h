@@ -10,6 +10,7 @@ enum sw_exit {
 	SW_EXIT_FAILED = 1,
 	SW_EXIT_USAGE = 2,
 	SW_EXIT_KERNEL = 69,	 /* a kernel feature is missing */
+	SW_EXIT_UNREACHABLE = 75, /* the running synward cannot be reached; try again */
 	SW_EXIT_CAPABILITY = 77, /* a capability is missing */
 	SW_EXIT_CONFIG = 78,	 /* the configuration or the key file is wrong */
 };
@@ -18,8 +19,18 @@ enum sw_exit {
 typedef int (*sw_cmd_fn)(int argc, char **argv);
 
 int sw_cmd_run(int argc, char **argv);
+int sw_cmd_check(int argc, char **argv);
+int sw_cmd_status(int argc, char **argv);
+int sw_cmd_top(int argc, char **argv);
+int sw_cmd_reload(int argc, char **argv);
+int sw_cmd_drain(int argc, char **argv);
+int sw_cmd_undrain(int argc, char **argv);
 int sw_cmd_secret(int argc, char **argv);
 int sw_cmd_doctor(int argc, char **argv);
+int sw_cmd_cookie(int argc, char **argv);
+int sw_cmd_trace(int argc, char **argv);
+int sw_cmd_explain(int argc, char **argv);
+int sw_cmd_probe(int argc, char **argv);
 
 /** Print "synward CMD: what" and where to find help on stderr.  @return SW_EXIT_USAGE. */
 int sw_usage(const char *cmd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -11,7 +11,17 @@ static const struct command {
 	const char *help;
 } commands[] = {
 	{ "run", sw_cmd_run, "guard addresses and relay what was proven to upstreams" },
-	{ "secret", sw_cmd_secret, "make a key file, or tell keys apart by fingerprint" },
+	{ "check", sw_cmd_check, "read a configuration file and say what is wrong in it" },
+	{ "status", sw_cmd_status, "a glance at the running synward, or all of it as JSON" },
+	{ "top", sw_cmd_top, "watch it live" },
+	{ "reload", sw_cmd_reload, "apply a changed configuration; prints what changed" },
+	{ "drain", sw_cmd_drain, "take no new connections on a listener" },
+	{ "undrain", sw_cmd_undrain, "take them again" },
+	{ "secret", sw_cmd_secret, "make a key file, change its key, tell keys apart" },
+	{ "cookie", sw_cmd_cookie, "make or prove a SYN cookie and show every step" },
+	{ "trace", sw_cmd_trace, "show each packet of a handshake, and why it was answered or refused" },
+	{ "explain", sw_cmd_explain, "explain the connections and floods of a capture file" },
+	{ "probe", sw_cmd_probe, "send half-open SYNs to a host's ports and show what answers" },
 	{ "doctor", sw_cmd_doctor, "check what this host lacks to run it" },
 };
 
@@ -23,8 +33,8 @@ static int help(FILE *to)
 		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
 	fprintf(to, "\n  -h, --help      this text; 'synward COMMAND --help' says more\n"
 		    "  -V, --version   print the version\n\n"
-		    "Exit codes: 0 ok, 1 failed, 2 usage, 69 kernel feature missing,\n"
-		    "77 capability missing, 78 bad configuration.\n\n"
+		    "Exit codes: 0 ok, 1 failed, 2 usage, 69 kernel feature missing, 75 not\n"
+		    "reachable, 77 capability missing, 78 bad configuration.\n"
 		    "example: synward run -i eth0 -l 192.0.2.1:80 -u 127.0.0.1:8080\n");
 	return to == stdout ? SW_EXIT_OK : SW_EXIT_USAGE;
 }

@@ -39,6 +39,11 @@ static void check_caps(struct sw_checkup *cx)
 			 has ? NULL : "run as root, or give it with AmbientCapabilities= or setcap",
 			 "%s is %s", needed[i].name, has ? "effective" : "missing");
 	}
+	if (!sw_has_cap(cx, SW_CAP_PERFMON) && !sw_has_cap(cx, SW_CAP_SYS_ADMIN))
+		sw_found(cx, SW_FOUND_WARN, "give it for --offload xdp and --transparent",
+			 "CAP_PERFMON is missing");
+	else
+		sw_found(cx, SW_FOUND_OK, NULL, "CAP_PERFMON is effective");
 }
 
 static void check_repair(struct sw_checkup *cx)

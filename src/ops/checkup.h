@@ -9,6 +9,7 @@
 #define SW_CAP_NET_RAW	    13
 #define SW_CAP_SYS_ADMIN    21
 #define SW_CAP_SYS_RESOURCE 24
+#define SW_CAP_PERFMON	    38
 #define SW_CAP_BPF	    39
 
 struct sw_checkup {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 1024
@@ -23,9 +24,10 @@ static const struct {
 	[SW_LOG_DEBUG] = { 7, "debug: ", "" },
 };
 
-/* Written by sw_log_open() before there are threads, read by all of them. */
-static enum sw_log_level max_level = SW_LOG_INFO;
-static bool to_journal, colored;
+/* Written by the thread that reads the settings, read by all; each stands for itself. */
+static _Atomic int max_level = SW_LOG_INFO, line_form = SW_LOG_FORM_TEXT;
+static _Atomic bool to_journal, colored;
+static _Atomic uint64_t suppressed;
 
 bool sw_log_is_journal(const char *journal, uint64_t dev, uint64_t ino)
 {
@@ -48,29 +50,46 @@ void sw_log_open(enum sw_log_level highest)
 	colored = !to_journal && !(no_color && *no_color) && isatty(STDERR_FILENO);
 }
 
+void sw_log_format(enum sw_log_form form)
+{
+	line_form = form;
+}
+
 bool sw_log_on(enum sw_log_level level)
 {
-	return level <= max_level;
+	return (int)level <= max_level;
+}
+
+static sw_wall now_wall(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (sw_wall){ (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec };
 }
 
 void sw_logf(enum sw_log_level level, const char *fmt, ...)
 {
 	const int saved = errno;
-	const bool paint = colored && levels[level].color[0];
-	char line[LINE_MAX_BYTES], text[LINE_MAX_BYTES - 64], priority[8] = "";
+	const enum sw_log_form form = (enum sw_log_form)line_form;
+	const bool plain = form == SW_LOG_FORM_TEXT;
+	const bool paint = plain && colored && levels[level].color[0];
+	char line[LINE_MAX_BYTES], text[LINE_MAX_BYTES - 64];
+	size_t at = 0, n;
 	va_list ap;
-	int n;
 
+	if (to_journal)
+		at = (size_t)snprintf(line, sizeof(line), "<%d>", levels[level].priority);
+	n = plain ? (size_t)snprintf(text, sizeof(text), "%s%s%s",
+				     paint ? levels[level].color : "", levels[level].word,
+				     paint ? "\033[0m" : "") :
+		    0;
 	va_start(ap, fmt);
 	errno = saved; /* for %m */
-	vsnprintf(text, sizeof(text), fmt, ap);
+	vsnprintf(text + n, sizeof(text) - n, fmt, ap);
 	va_end(ap);
-	if (to_journal)
-		snprintf(priority, sizeof(priority), "<%d>", levels[level].priority);
-	n = snprintf(line, sizeof(line), "%ssynward: %s%s%s%s\n", priority,
-		     paint ? levels[level].color : "", levels[level].word, paint ? "\033[0m" : "",
-		     text);
-	if (write(STDERR_FILENO, line, (size_t)n) < 0)
+	n = at + sw_log_line(line + at, sizeof(line) - at, form, level, now_wall(), text);
+	if (write(STDERR_FILENO, line, n) < 0)
 		errno = 0; /* nowhere left to say so */
 	errno = saved;
 }
@@ -79,10 +98,16 @@ bool sw_log_may(struct sw_log_limit *lim, sw_mono now, uint64_t period_ns, uint6
 {
 	if (lim->next_ns && now.ns < lim->next_ns) {
 		lim->skipped++;
+		suppressed++;
 		return false;
 	}
 	*skipped = lim->skipped;
 	lim->skipped = 0;
 	lim->next_ns = now.ns + period_ns;
 	return true;
+}
+
+uint64_t sw_log_suppressed(void)
+{
+	return suppressed;
 }

@@ -11,9 +11,21 @@
 /* SW_LOG_ALWAYS is for what was asked for: it has no level to turn off. */
 enum sw_log_level { SW_LOG_ALWAYS, SW_LOG_ERROR, SW_LOG_WARN, SW_LOG_INFO, SW_LOG_DEBUG };
 
+/**
+ * How a line is written:
+ *
+ *	text    synward: warning: the text
+ *	logfmt  ts=2026-01-02T03:04:05.678Z level=warn msg="the text"
+ *	json    {"ts":"2026-01-02T03:04:05.678Z","level":"warn","msg":"the text"}
+ */
+enum sw_log_form { SW_LOG_FORM_TEXT, SW_LOG_FORM_LOGFMT, SW_LOG_FORM_JSON };
+
 /** Set the highest level that is written; without this call SW_LOG_INFO.  Looks up where stderr
- *  goes.  Call it before other threads start. */
+ *  goes.  Other threads may be writing. */
 void sw_log_open(enum sw_log_level highest);
+
+/** Set the form of lines; without this call SW_LOG_FORM_TEXT.  Other threads may be writing. */
+void sw_log_format(enum sw_log_form form);
 
 bool sw_log_on(enum sw_log_level level);
 
@@ -43,6 +55,18 @@ struct sw_log_limit {
  */
 SW_MUST bool sw_log_may(struct sw_log_limit *lim, sw_mono now, uint64_t period_ns,
 			uint64_t *skipped);
+
+/** @return the lines that sw_log_may() held back since the start, of all limits. */
+uint64_t sw_log_suppressed(void);
+
+/**
+ * Write a line in a form, with a newline at its end.
+ *
+ * @param wall  The time that is written; text has none.
+ * @return bytes without the final zero; a line that is too long is cut.
+ */
+SW_MUST size_t sw_log_line(char *out, size_t size, enum sw_log_form form, enum sw_log_level level,
+			   sw_wall wall, const char *text);
 
 /** @return true when @journal, "DEV:INODE" as in $JOURNAL_STREAM, names this file. */
 SW_MUST bool sw_log_is_journal(const char *journal, uint64_t dev, uint64_t ino);

@@ -4,13 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-#define SAY_EVERY_MS 10000
-
-static void dial_next(struct sw_conn *p);
-
-static void end_clear(struct sw_end *e, bool reset)
+void sw_end_clear(struct sw_end *e, bool reset)
 {
 	if (e->fd < 0)
 		return;
@@ -22,18 +19,72 @@ static void end_clear(struct sw_end *e, bool reset)
 	e->fd = -1;
 }
 
+bool sw_end_watch(struct sw_conn *p, struct sw_end *e, event_callback_fn cb)
+{
+	event_assign(&e->ev, p->relay->base, e->fd, EV_READ | EV_WRITE | EV_PERSIST | EV_ET, cb, p);
+	return event_add(&e->ev, NULL) == 0;
+}
+
+void sw_conn_move(struct sw_conn *p, struct sw_conn_list *list)
+{
+	if (p->in)
+		TAILQ_REMOVE(p->in, p, link);
+	TAILQ_INSERT_TAIL(list, p, link);
+	p->in = list;
+}
+
+const union sw_sockaddr *sw_conn_local(struct sw_conn *p)
+{
+	socklen_t len = sizeof(p->local);
+
+	if (p->local.sa.sa_family == AF_UNSPEC)
+		(void)getsockname(p->client.fd, &p->local.sa, &len);
+	return &p->local;
+}
+
+static void log_access(struct sw_conn *p, enum sw_relay_cause why, uint64_t total_us)
+{
+	const struct sw_relay *r = p->relay;
+	struct timespec ts;
+	struct sw_access a = { .id = p->id,
+			       .client = p->peer,
+			       .local = *sw_conn_local(p),
+			       .listener = p->tag ? sw_tag_name(p->tag) : "",
+			       .pool = r->name,
+			       .server = p->to ? p->to->stats.name : "",
+			       .connect_us = p->connect_us,
+			       .total_us = total_us,
+			       .to_server = p->to_server,
+			       .to_client = p->to_client,
+			       .attempts = p->attempts,
+			       .cause = why };
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	a.started.ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec - total_us * 1000;
+	r->cf.access(r->cf.access_arg, &a);
+}
+
 void sw_conn_end(struct sw_conn *p, enum sw_relay_cause why)
 {
 	struct sw_relay *r = p->relay;
 	const bool reset = why != SW_END_CLIENT_FIN && why != SW_END_SERVER_FIN;
+	const uint64_t total_us = sw_relay_now_us() - p->began_us;
 
-	end_clear(&p->server, reset);
-	end_clear(&p->client, reset);
+	if (r->cf.access)
+		log_access(p, why, total_us);
+	sw_end_clear(&p->server, reset);
+	sw_end_clear(&p->client, reset);
 	sw_pipe_clear(&p->up);
 	sw_pipe_clear(&p->down);
 	TAILQ_REMOVE(p->in, p, link);
 	if (p->waits_turn)
 		TAILQ_REMOVE(&r->again, p, turn);
+	if (p->to)
+		sw_server_drop(&r->pool, p->to);
+	if (r->limits)
+		sw_limits_give(r->limits, &p->share);
+	sw_tag_end(p->tag, why, total_us);
+	sw_era_drop(r, p->era);
 	free(p);
 
 	r->stats.ended[why]++;
@@ -45,6 +96,8 @@ void sw_conn_end(struct sw_conn *p, enum sw_relay_cause why)
 static bool settle(struct sw_conn *p, enum sw_pipe_rc rc, enum sw_relay_cause src_dead,
 		   enum sw_relay_cause dst_dead)
 {
+	struct sw_relay *r = p->relay;
+
 	switch (rc) {
 	case SW_PIPE_WAIT:
 	case SW_PIPE_DONE:
@@ -59,8 +112,8 @@ static bool settle(struct sw_conn *p, enum sw_pipe_rc rc, enum sw_relay_cause sr
 		sw_conn_end(p, dst_dead);
 		return false;
 	case SW_PIPE_NO_MEMORY:
-		sw_relay_ran_out(p->relay, "cannot keep bytes for a slow reader", ENOMEM);
 		sw_conn_end(p, SW_END_NO_RESOURCES);
+		sw_relay_ran_out(r, "cannot keep bytes for a slow reader", ENOMEM);
 		return false;
 	}
 	return true;
@@ -69,9 +122,15 @@ static bool settle(struct sw_conn *p, enum sw_pipe_rc rc, enum sw_relay_cause sr
 static bool pump_up(struct sw_conn *p)
 {
 	struct sw_relay *r = p->relay;
+	uint64_t moved = 0;
 	const enum sw_pipe_rc rc =
-		sw_pipe_pump(&p->up, p->client.fd, p->server.fd, &r->scratch, &r->stats.to_server);
+		sw_pipe_pump(&p->up, p->client.fd, p->server.fd, &r->scratch, &moved);
 
+	p->to_server += moved;
+	p->to->stats.to_server += moved;
+	r->stats.to_server += moved;
+	if (p->tag)
+		p->tag->stats.to_server += moved;
 	if (p->up.eof && !p->down.eof)
 		p->client_first = true;
 	return settle(p, rc, SW_END_CLIENT_RST, SW_END_SERVER_RST);
@@ -80,9 +139,15 @@ static bool pump_up(struct sw_conn *p)
 static bool pump_down(struct sw_conn *p)
 {
 	struct sw_relay *r = p->relay;
-	const enum sw_pipe_rc rc = sw_pipe_pump(&p->down, p->server.fd, p->client.fd, &r->scratch,
-						&r->stats.to_client);
+	uint64_t moved = 0;
+	const enum sw_pipe_rc rc =
+		sw_pipe_pump(&p->down, p->server.fd, p->client.fd, &r->scratch, &moved);
 
+	p->to_client += moved;
+	p->to->stats.to_client += moved;
+	r->stats.to_client += moved;
+	if (p->tag)
+		p->tag->stats.to_client += moved;
 	return settle(p, rc, SW_END_SERVER_RST, SW_END_CLIENT_RST);
 }
 
@@ -97,14 +162,13 @@ static bool is_dead(const struct sw_end *e)
 
 static void touch(struct sw_conn *p)
 {
-	struct sw_relay *r = p->relay;
 	const uint64_t now = sw_relay_now_ms();
 
 	if (p->since_ms == now)
 		return;
 	p->since_ms = now;
-	TAILQ_REMOVE(&r->live, p, link);
-	TAILQ_INSERT_TAIL(&r->live, p, link);
+	TAILQ_REMOVE(&p->era->live, p, link);
+	TAILQ_INSERT_TAIL(&p->era->live, p, link);
 }
 
 static void finish_if_done(struct sw_conn *p)
@@ -153,112 +217,7 @@ void sw_conn_resume(struct sw_conn *p)
 		finish_if_done(p);
 }
 
-/* @return false when the server is gone already. */
-static bool send_proxy_header(struct sw_conn *p)
-{
-	struct sockaddr_storage local = { .ss_family = AF_UNSPEC };
-	socklen_t len = sizeof(local);
-	uint8_t hdr[SW_PROXYHDR_MAX];
-	size_t n;
-
-	if (p->relay->cf.proxy == SW_PROXY_NONE)
-		return true;
-	(void)getsockname(p->client.fd, (struct sockaddr *)&local, &len);
-	n = sw_proxyhdr_build(hdr, p->relay->cf.proxy, (const struct sockaddr *)&p->peer,
-			      (const struct sockaddr *)&local);
-	/* A new socket's send buffer is empty: it takes all of it or it is dead. */
-	return send(p->server.fd, hdr, n, MSG_NOSIGNAL) == (ssize_t)n;
-}
-
-/* One that flaps must not fill the log: two lines in ten seconds, down and up, will do. */
-static bool may_say(struct sw_upstream *up)
-{
-	const uint64_t now = sw_relay_now_ms();
-
-	if (now - up->said_since_ms >= SAY_EVERY_MS) {
-		up->said_since_ms = now;
-		up->said = 0;
-	}
-	return up->said++ < 2;
-}
-
-static void move_to(struct sw_conn *p, struct sw_conn_list *list)
-{
-	if (p->in)
-		TAILQ_REMOVE(p->in, p, link);
-	TAILQ_INSERT_TAIL(list, p, link);
-	p->in = list;
-}
-
-/* No descriptor or memory for the server's socket now: others end and free some, so the client
- * waits, as long as it would for a silent server. */
-static void wait_for_room(struct sw_conn *p)
-{
-	static const struct timeval a_little = { 0, 50000 };
-	struct sw_relay *r = p->relay;
-	const uint64_t now = sw_relay_now_ms();
-
-	if (!p->waits_since_ms)
-		p->waits_since_ms = now;
-	if (now - p->waits_since_ms >= r->cf.connect_timeout_ms ||
-	    event_add(&r->room_ev, &a_little) < 0) {
-		sw_conn_end(p, SW_END_NO_RESOURCES);
-		return;
-	}
-	move_to(p, &r->waiting);
-}
-
-static void dial_failed(struct sw_conn *p, int err)
-{
-	struct sw_relay *r = p->relay;
-	struct sw_upstream *up = &r->upstream[p->upstream];
-	const enum sw_relay_dial_fail why = sw_dial_fail_of(err);
-
-	end_clear(&p->server, true);
-	if (why != SW_DIAL_NO_RESOURCES || !p->waits_since_ms)
-		r->stats.dial_failed[why]++;
-	if (why == SW_DIAL_NO_RESOURCES || why == SW_DIAL_NO_PORT) {
-		sw_relay_ran_out(r, up->name, err);
-	} else if (!up->down) {
-		up->down = true;
-		if (may_say(up))
-			sw_relay_logf(r, true, "upstream %s is down: %s", up->name, strerror(err));
-	}
-	if (why == SW_DIAL_NO_RESOURCES)
-		wait_for_room(p); /* another upstream would not help */
-	else
-		dial_next(p);
-}
-
-static void dial_done(struct sw_conn *p)
-{
-	struct sw_relay *r = p->relay;
-	struct sw_upstream *up = &r->upstream[p->upstream];
-	int err = 0;
-	socklen_t len = sizeof(err);
-
-	if (getsockopt(p->server.fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
-		err = errno;
-	if (err) {
-		dial_failed(p, err);
-		return;
-	}
-	if (up->down) {
-		up->down = false;
-		if (may_say(up))
-			sw_relay_logf(r, false, "upstream %s is up again", up->name);
-	}
-	move_to(p, &r->live);
-	p->live = true;
-	p->since_ms = sw_relay_now_ms();
-	sw_relay_arm(r);
-	if (!send_proxy_header(p))
-		sw_conn_end(p, SW_END_SERVER_RST);
-	else
-		sw_conn_resume(p);
-}
-
-static void on_server(evutil_socket_t fd, short what, void *arg)
+void sw_conn_on_server(evutil_socket_t fd, short what, void *arg)
 {
 	struct sw_conn *p = arg;
 
@@ -266,89 +225,38 @@ static void on_server(evutil_socket_t fd, short what, void *arg)
 	if (p->live)
 		on_server_live(p);
 	else
-		dial_done(p);
+		sw_attempt_done(p);
 }
 
-static bool end_watch(struct sw_conn *p, struct sw_end *e, event_callback_fn cb)
-{
-	event_assign(&e->ev, p->relay->base, e->fd, EV_READ | EV_WRITE | EV_PERSIST | EV_ET, cb, p);
-	return event_add(&e->ev, NULL) == 0;
-}
-
-static void dial(struct sw_conn *p)
-{
-	struct sw_relay *r = p->relay;
-	int rc;
-
-	move_to(p, &r->dialing);
-	p->since_ms = sw_relay_now_ms();
-	rc = sw_dial(&r->upstream[p->upstream], &p->server.fd);
-	if (rc < 0) {
-		dial_failed(p, -rc);
-		return;
-	}
-	if (!end_watch(p, &p->server, on_server)) {
-		sw_relay_ran_out(r, "cannot watch a socket", errno);
-		sw_conn_end(p, SW_END_NO_RESOURCES);
-		return;
-	}
-	sw_relay_arm(r);
-}
-
-/* Start with the next upstream that this connection has not tried; the last one's failure ends
- * the connection. */
-static void dial_next(struct sw_conn *p)
-{
-	struct sw_relay *r = p->relay;
-
-	if (p->attempts == r->cf.nupstream) {
-		sw_conn_end(p, SW_END_CONNECT_FAILED);
-		return;
-	}
-	if (p->attempts++ == 0)
-		p->upstream = r->next++ % r->cf.nupstream;
-	else
-		p->upstream = (p->upstream + 1) % r->cf.nupstream;
-	dial(p);
-}
-
-void sw_conn_try_waiting(struct sw_relay *r)
-{
-	struct sw_conn *last = TAILQ_LAST(&r->waiting, sw_conn_list), *p;
-	bool more = last != NULL;
-
-	while (more && (p = TAILQ_FIRST(&r->waiting))) {
-		more = p != last; /* those that join again wait for the next round */
-		dial(p);
-	}
-}
-
-void sw_conn_dial_timeout(struct sw_conn *p)
-{
-	dial_failed(p, ETIMEDOUT);
-}
-
-void sw_conn_start(struct sw_relay *r, int fd, const struct sockaddr *peer, socklen_t peerlen)
+bool sw_conn_start(struct sw_relay *r, int fd, const union sw_sockaddr *peer, struct sw_tag *tag,
+		   const struct sw_limits_share *share)
 {
 	struct sw_conn *p = calloc(1, sizeof(*p));
 
-	if (!p) {
-		sw_reset_close(fd);
-		r->stats.ended[SW_END_NO_RESOURCES]++;
-		sw_relay_ran_out(r, "cannot take a connection", ENOMEM);
-		return;
-	}
+	if (!p)
+		return false;
 	p->relay = r;
+	p->era = sw_era_hold(r);
+	p->tag = tag;
+	p->share = *share;
+	p->id = r->next_id++;
 	p->client.fd = fd;
 	p->server.fd = -1;
-	memcpy(&p->peer, peer, peerlen < sizeof(p->peer) ? peerlen : sizeof(p->peer));
-	move_to(p, &r->dialing);
+	p->peer = *peer;
+	p->began_us = sw_relay_now_us();
+	p->connect_us = SW_NEVER;
+	if (r->cf.access)
+		(void)sw_conn_local(p); /* a reset may take it away */
+	sw_conn_move(p, &p->era->dialing);
 	r->stats.active++;
 	sw_tune(fd);
-	if (!end_watch(p, &p->client, on_client)) {
-		sw_relay_ran_out(r, "cannot watch a socket", errno);
+	if (sw_end_watch(p, &p->client, on_client)) {
+		sw_attempt_next(p);
+	} else {
+		const int err = errno;
+
 		sw_conn_end(p, SW_END_NO_RESOURCES);
-		return;
+		sw_relay_ran_out(r, "cannot watch a socket", err);
 	}
-	dial_next(p);
+	return true;
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "relay/conn.h"
+#include "relay/dial.h"
+
+#include "relay/source.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -52,20 +54,40 @@ enum sw_relay_dial_fail sw_dial_fail_of(int err)
 	}
 }
 
-int sw_dial(const struct sw_upstream *up, int *out)
+static int try_dial(const struct sw_server *s, const union sw_sockaddr *client, bool keep_port,
+		    struct sw_dialled *out)
 {
-	const int fd = socket(up->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int rc;
+	bool kept = false;
+	int rc = 0;
 
-	if (fd < 0)
-		return -errno;
-	sw_tune(fd);
-	if (connect(fd, (const struct sockaddr *)&up->addr, up->addrlen) < 0 &&
-	    errno != EINPROGRESS) {
+	out->why = SW_DIAL_OTHER;
+	out->fd = socket(s->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (out->fd < 0) {
 		rc = -errno;
-		close(fd);
+		out->why = sw_dial_fail_of(-rc);
 		return rc;
 	}
-	*out = fd;
-	return 0;
+	sw_tune(out->fd);
+	if (client)
+		rc = sw_source_bind(out->fd, client, keep_port, &kept);
+	if (rc < 0) {
+		out->why = SW_DIAL_NO_SOURCE;
+	} else if (connect(out->fd, (const struct sockaddr *)&s->addr, s->addrlen) < 0 &&
+		   errno != EINPROGRESS) {
+		rc = -errno;
+		out->why = sw_dial_fail_of(-rc);
+	}
+	if (rc < 0)
+		close(out->fd);
+	/* Its last connection from there to this server is not forgotten yet. */
+	return rc == -EADDRNOTAVAIL && kept ? -EAGAIN : rc;
+}
+
+int sw_dial(const struct sw_server *s, const union sw_sockaddr *client, struct sw_dialled *out)
+{
+	int rc = try_dial(s, client, true, out);
+
+	if (rc == -EAGAIN && client)
+		rc = try_dial(s, client, false, out);
+	return rc;
 }

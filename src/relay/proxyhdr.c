@@ -4,11 +4,13 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { V2_PROXY = 0x21, V2_TCP4 = 0x11, V2_TCP6 = 0x21, V2_UNSPEC = 0x00, V2_HEAD = 16 };
+enum { V2_LOCAL = 0x20, V2_PROXY = 0x21, V2_TCP4 = 0x11, V2_TCP6 = 0x21, V2_UNSPEC = 0x00 };
+enum { V2_HEAD = 16, V2_TYPE_UNIQUE_ID = 0x05, V2_TLV_HEAD = 3 };
 
 static const uint8_t v2_signature[12] = { 0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d,
 					  0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a };
@@ -119,4 +121,38 @@ size_t sw_proxyhdr_build(uint8_t out[SW_PROXYHDR_MAX], enum sw_proxy_version ver
 		return build_v2(out, &src, &dst);
 	}
 	return 0;
+}
+
+size_t sw_proxyhdr_local(uint8_t out[SW_PROXYHDR_MAX], enum sw_proxy_version version)
+{
+	static const struct side unknown = { .family = AF_UNSPEC };
+	size_t len;
+
+	switch (version) {
+	case SW_PROXY_NONE:
+		return 0;
+	case SW_PROXY_V1:
+		return build_v1(out, &unknown, &unknown);
+	case SW_PROXY_V2:
+		len = build_v2(out, &unknown, &unknown);
+		out[sizeof(v2_signature)] = V2_LOCAL;
+		return len;
+	}
+	return 0;
+}
+
+size_t sw_proxyhdr_add_id(uint8_t hdr[SW_PROXYHDR_MAX], size_t len, uint64_t id)
+{
+	const size_t total = len - V2_HEAD + V2_TLV_HEAD + SW_PROXYHDR_ID_LEN;
+	char text[SW_PROXYHDR_ID_LEN + 1];
+	uint8_t *p = hdr + len;
+
+	assert(len >= V2_HEAD && V2_HEAD + total <= SW_PROXYHDR_MAX);
+	snprintf(text, sizeof(text), "%016" PRIx64, id);
+	*p++ = V2_TYPE_UNIQUE_ID;
+	*p++ = 0;
+	*p++ = SW_PROXYHDR_ID_LEN;
+	put(p, text, SW_PROXYHDR_ID_LEN);
+	hdr[V2_HEAD - 1] = (uint8_t)total;
+	return V2_HEAD + total;
 }

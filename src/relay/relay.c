@@ -1,58 +1,26 @@
 /* SPDX-License-Identifier: MIT */
+#include "relay/relay.h"
+
+#include "relay/check.h"
 #include "relay/conn.h"
+#include "relay/source.h"
 
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #define DEFAULT_BUFFER	   65536
 #define DEFAULT_CONNECT_MS 3000
 #define RAN_OUT_EVERY_MS   1000
 
-static const char *const cause_names[SW_NEND] = {
-	[SW_END_CLIENT_FIN] = "client_fin",
-	[SW_END_SERVER_FIN] = "server_fin",
-	[SW_END_CLIENT_RST] = "client_rst",
-	[SW_END_SERVER_RST] = "server_rst",
-	[SW_END_IDLE] = "idle",
-	[SW_END_CONNECT_FAILED] = "connect_failed",
-	[SW_END_DRAIN] = "drain",
-	[SW_END_LIMIT] = "limit",
-	[SW_END_NO_RESOURCES] = "no_resources",
-};
-
-static const char *const dial_fail_names[SW_NDIAL] = {
-	[SW_DIAL_REFUSED] = "refused",		 [SW_DIAL_TIMEOUT] = "timeout",
-	[SW_DIAL_UNREACHABLE] = "unreachable",	 [SW_DIAL_NO_PORT] = "no_port",
-	[SW_DIAL_NO_RESOURCES] = "no_resources", [SW_DIAL_OTHER] = "other",
-};
-
-const char *sw_relay_cause_name(enum sw_relay_cause i)
+void sw_relay_logf(const struct sw_relay *r, bool trouble, const char *fmt, ...)
 {
-	return cause_names[i];
-}
-
-const char *sw_relay_dial_fail_name(enum sw_relay_dial_fail i)
-{
-	return dial_fail_names[i];
-}
-
-uint64_t sw_relay_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000 + 1;
-}
-
-void sw_relay_logf(struct sw_relay *r, bool trouble, const char *fmt, ...)
-{
-	char line[256];
+	char line[320];
 	va_list ap;
 
 	if (!r->cf.log)
@@ -63,60 +31,33 @@ void sw_relay_logf(struct sw_relay *r, bool trouble, const char *fmt, ...)
 	r->cf.log(r->cf.log_arg, trouble, line);
 }
 
+void sw_relay_full_name(const struct sw_relay *r, const struct sw_server *s, char out[SW_FULL_NAME])
+{
+	snprintf(out, SW_FULL_NAME, "%s%s%s", r->name, r->name[0] ? "/" : "", s->stats.name);
+}
+
 void sw_relay_ran_out(struct sw_relay *r, const char *what, int err)
 {
 	const uint64_t now = sw_relay_now_ms();
+	const struct sw_conn *p;
+	size_t waiting = 0;
 
 	if (r->logged_ms && now - r->logged_ms < RAN_OUT_EVERY_MS)
 		return;
 	r->logged_ms = now;
-	sw_relay_logf(r, true, "%s: %s; %llu of %llu connections were reset for want of resources",
-		      what, strerror(err), (unsigned long long)r->stats.ended[SW_END_NO_RESOURCES],
-		      (unsigned long long)r->stats.accepted);
-}
-
-/* The time at which the head of a list is due, 0 for never. */
-static uint64_t due(const struct sw_conn_list *list, unsigned timeout_ms)
-{
-	const struct sw_conn *head = TAILQ_FIRST(list);
-
-	return head && timeout_ms ? head->since_ms + timeout_ms : 0;
-}
-
-void sw_relay_arm(struct sw_relay *r)
-{
-	const uint64_t dial = due(&r->dialing, r->cf.connect_timeout_ms);
-	const uint64_t idle = due(&r->live, r->cf.idle_timeout_ms);
-	const uint64_t next = !dial ? idle : !idle || dial < idle ? dial : idle;
-	const uint64_t now = sw_relay_now_ms();
-	const uint64_t wait = next > now ? next - now : 0;
-	const struct timeval tv = { (time_t)(wait / 1000), (suseconds_t)(wait % 1000) * 1000 };
-
-	if (!next || (r->timer_at_ms && r->timer_at_ms <= next))
-		return;
-	/* Out of memory: the next connection tries again. */
-	r->timer_at_ms = event_add(&r->timer, &tv) == 0 ? next : 0;
-}
-
-static void on_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct sw_relay *r = arg;
-	const uint64_t now = sw_relay_now_ms();
-	uint64_t at;
-
-	(void)fd, (void)what;
-	r->timer_at_ms = 0;
-	while ((at = due(&r->dialing, r->cf.connect_timeout_ms)) && at <= now)
-		sw_conn_dial_timeout(TAILQ_FIRST(&r->dialing));
-	while ((at = due(&r->live, r->cf.idle_timeout_ms)) && at <= now)
-		sw_conn_end(TAILQ_FIRST(&r->live), SW_END_IDLE);
-	sw_relay_arm(r);
+	TAILQ_FOREACH(p, &r->waiting, link)
+	waiting++;
+	sw_relay_logf(r, true,
+		      "%s: %s; connections that wait: %zu, reset for want of resources: %" PRIu64
+		      " of %" PRIu64,
+		      what, strerror(err), waiting, r->stats.ended[SW_END_NO_RESOURCES],
+		      r->stats.accepted);
 }
 
 static void on_room(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd, (void)what;
-	sw_conn_try_waiting(arg);
+	sw_attempt_waiting(arg);
 }
 
 void sw_relay_again(struct sw_conn *p)
@@ -160,67 +101,172 @@ static void on_done(evutil_socket_t fd, short what, void *arg)
 		done(r->done_arg);
 }
 
-static int upstream_init(struct sw_upstream *up, const struct sockaddr_storage *addr)
-{
-	const bool v6 = addr->ss_family == AF_INET6;
-	char host[INET6_ADDRSTRLEN], port[8];
+/* What a configuration needs, all made before anything changes. */
+struct prepared {
+	struct sw_relay_config cf; /* with its defaults, without the caller's pointers */
+	struct sw_pool_plan plan;
+	struct sw_scratch scratch; /* no bytes: the relay's own stays */
+	char name[SW_POOL_NAME];
+};
 
-	up->addr = *addr;
-	up->addrlen = v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-	if (getnameinfo((const struct sockaddr *)addr, up->addrlen, host, sizeof(host), port,
-			sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-		return -EINVAL;
-	snprintf(up->name, sizeof(up->name), v6 ? "[%s]:%s" : "%s:%s", host, port);
+static void explain(const struct sw_relay_config *cf, const char *why)
+{
+	if (cf->error && cf->error_size)
+		snprintf(cf->error, cf->error_size, "%s", why);
+}
+
+static int check_source(const struct sw_relay_config *cf, char *why, size_t size)
+{
+	const int rc = cf->source_client ? sw_source_allowed() : 0;
+
+	if (rc == -EPERM)
+		snprintf(why, size,
+			 "connecting from the client's address (source: client) needs CAP_NET_RAW "
+			 "or "
+			 "CAP_NET_ADMIN; grant one, or use the PROXY protocol");
+	return rc;
+}
+
+static void take_config(struct prepared *to, const struct sw_relay_config *cf)
+{
+	*to = (struct prepared){ .cf = *cf };
+	snprintf(to->name, sizeof(to->name), "%s", cf->name ? cf->name : "");
+	to->cf.name = NULL;
+	to->cf.upstream = NULL;
+	to->cf.error = NULL;
+	to->cf.health = sw_health_defaults(cf->health);
+	if (!to->cf.connect_timeout_ms)
+		to->cf.connect_timeout_ms = DEFAULT_CONNECT_MS;
+	to->scratch.size = cf->buffer_bytes ? cf->buffer_bytes : DEFAULT_BUFFER;
+}
+
+static int prepare(struct sw_relay *r, const struct sw_relay_config *cf, struct prepared *to,
+		   char *why, size_t size)
+{
+	int rc = check_source(cf, why, size);
+
+	take_config(to, cf);
+	if (rc == 0)
+		rc = sw_pool_plan(&r->pool, cf->upstream, cf->nupstream, &to->plan, why, size);
+	if (rc < 0)
+		return rc;
+	if (to->scratch.size != r->scratch.size) {
+		to->scratch.bytes = malloc(to->scratch.size);
+		if (!to->scratch.bytes)
+			goto drop_plan;
+	}
+	if (!sw_era_begin(r, to->cf.connect_timeout_ms, to->cf.idle_timeout_ms))
+		goto free_scratch;
 	return 0;
+
+free_scratch:
+	free(to->scratch.bytes);
+drop_plan:
+	sw_pool_plan_drop(&to->plan);
+	return -ENOMEM;
+}
+
+static void on_gone(struct sw_server *s)
+{
+	sw_check_stop(s);
+	sw_server_tell_config(s, SW_SERVER_REMOVED);
+}
+
+static void on_came(struct sw_server *s, struct sw_relay *r)
+{
+	s->health = (struct sw_health){ 0 }; /* what was known is old, if it was here before */
+	sw_check_start(s, 0);
+	sw_server_tell_config(s, SW_SERVER_ADDED);
+	(void)r;
+}
+
+/* The first checks are spread over the interval, and so are all that follow. */
+static void restart_checks(struct sw_relay *r)
+{
+	for (size_t i = 0; i < r->pool.n; i++) {
+		const uint64_t all = r->cf.health.interval_ms;
+
+		sw_check_stop(r->pool.server[i]);
+		sw_check_start(r->pool.server[i], (unsigned)(all * i / r->pool.n));
+	}
+}
+
+/* Nothing here can fail.  @param tell  Servers that come and go are told about. */
+static void commit(struct sw_relay *r, struct prepared *to, bool tell)
+{
+	const unsigned interval_ms = r->cf.health.interval_ms;
+
+	r->cf = to->cf;
+	memcpy(r->name, to->name, sizeof(r->name));
+	if (to->scratch.bytes) {
+		free(r->scratch.bytes);
+		r->scratch = to->scratch;
+	}
+	sw_pool_commit(&r->pool, &to->plan, tell ? on_gone : NULL, tell ? on_came : NULL, r);
+	if (!tell || interval_ms != r->cf.health.interval_ms)
+		restart_checks(r);
+	sw_relay_arm(r);
+}
+
+static int apply(struct sw_relay *r, const struct sw_relay_config *cf, bool tell)
+{
+	struct prepared to;
+	char why[256] = "";
+	const int rc = prepare(r, cf, &to, why, sizeof(why));
+
+	explain(cf, rc < 0 && !why[0] ? strerror(-rc) : why);
+	if (rc == 0)
+		commit(r, &to, tell);
+	return rc;
+}
+
+int sw_relay_update(struct sw_relay *r, const struct sw_relay_config *cf)
+{
+	return apply(r, cf, true);
+}
+
+static struct sw_relay *relay_alloc(struct event_base *base)
+{
+	struct sw_relay *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->base = base;
+	if (getrandom(&r->next_id, sizeof(r->next_id), 0) < 0)
+		r->next_id = sw_relay_now_us();
+	TAILQ_INIT(&r->eras);
+	TAILQ_INIT(&r->pool.leaving);
+	TAILQ_INIT(&r->waiting);
+	TAILQ_INIT(&r->again);
+	evtimer_assign(&r->timer, base, sw_relay_on_timer, r);
+	evtimer_assign(&r->again_ev, base, on_again, r);
+	evtimer_assign(&r->room_ev, base, on_room, r);
+	evtimer_assign(&r->done_ev, base, on_done, r);
+	return r;
 }
 
 int sw_relay_new(struct event_base *base, const struct sw_relay_config *cf, struct sw_relay **out)
 {
 	struct sw_relay *r;
-	int rc = -ENOMEM;
+	int rc;
 
-	if (cf->nupstream == 0)
-		return -EINVAL;
-	if (!(event_base_get_features(base) & EV_FEATURE_ET))
+	if (!(event_base_get_features(base) & EV_FEATURE_ET)) {
+		explain(cf, "the event loop knows no edge-triggered events; use epoll");
 		return -ENOTSUP;
-	r = calloc(1, sizeof(*r));
-	if (!r)
-		return -ENOMEM;
-	r->base = base;
-	r->cf = *cf;
-	if (!r->cf.connect_timeout_ms)
-		r->cf.connect_timeout_ms = DEFAULT_CONNECT_MS;
-	r->scratch.size = cf->buffer_bytes ? cf->buffer_bytes : DEFAULT_BUFFER;
-	r->scratch.bytes = malloc(r->scratch.size);
-	if (!r->scratch.bytes)
-		goto free_relay;
-	r->upstream = calloc(cf->nupstream, sizeof(*r->upstream));
-	if (!r->upstream)
-		goto free_scratch;
-	for (size_t i = 0; i < cf->nupstream; i++) {
-		rc = upstream_init(&r->upstream[i], &cf->upstream[i]);
-		if (rc < 0)
-			goto free_upstream;
 	}
-	r->cf.upstream = NULL; /* the caller's; ours is the copy */
-	TAILQ_INIT(&r->dialing);
-	TAILQ_INIT(&r->live);
-	TAILQ_INIT(&r->waiting);
-	TAILQ_INIT(&r->again);
-	evtimer_assign(&r->timer, base, on_timer, r);
-	evtimer_assign(&r->again_ev, base, on_again, r);
-	evtimer_assign(&r->room_ev, base, on_room, r);
-	evtimer_assign(&r->done_ev, base, on_done, r);
+	r = relay_alloc(base);
+	if (!r) {
+		explain(cf, strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	r->limits = cf->limits;
+	rc = apply(r, cf, false);
+	if (rc < 0) {
+		free(r);
+		return rc;
+	}
 	*out = r;
 	return 0;
-
-free_upstream:
-	free(r->upstream);
-free_scratch:
-	free(r->scratch.bytes);
-free_relay:
-	free(r);
-	return rc;
 }
 
 void sw_relay_free(struct sw_relay *r)
@@ -228,25 +274,74 @@ void sw_relay_free(struct sw_relay *r)
 	if (!r)
 		return;
 	sw_relay_kill_all(r);
+	sw_pool_clear(&r->pool, sw_check_stop);
 	event_del(&r->done_ev);
 	event_del(&r->again_ev);
 	event_del(&r->room_ev);
 	event_del(&r->timer);
-	free(r->upstream);
+	free(TAILQ_FIRST(&r->eras)); /* the current one is the only one without connections */
 	free(r->scratch.bytes);
 	free(r);
 }
 
-void sw_relay_add(struct sw_relay *r, evutil_socket_t fd, const struct sockaddr *peer,
-		  socklen_t peerlen)
+static void refuse(struct sw_relay *r, int fd, const union sw_sockaddr *peer, struct sw_tag *tag,
+		   enum sw_relay_cause why)
 {
+	struct sw_access a = { .id = r->next_id++,
+			       .client = *peer,
+			       .listener = tag ? sw_tag_name(tag) : "",
+			       .pool = r->name,
+			       .server = "",
+			       .connect_us = SW_NEVER,
+			       .cause = why };
+	socklen_t len = sizeof(a.local);
+	struct timespec ts;
+
+	if (r->cf.access) {
+		clock_gettime(CLOCK_REALTIME, &ts);
+		a.started.ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+		(void)getsockname(fd, &a.local.sa, &len);
+		r->cf.access(r->cf.access_arg, &a);
+	}
+	r->stats.ended[why]++;
+	sw_tag_end(tag, why, SW_TAG_REFUSED);
+	sw_reset_close(fd);
+}
+
+static bool is_full(const struct sw_relay *r)
+{
+	return r->draining || (r->cf.max_connections && r->stats.active >= r->cf.max_connections);
+}
+
+void sw_relay_add(struct sw_relay *r, evutil_socket_t fd, const struct sockaddr *peer,
+		  socklen_t peerlen, struct sw_tag *tag)
+{
+	static const enum sw_relay_cause cause_of[] = {
+		[SW_LIMITS_TOTAL] = SW_END_LIMIT, [SW_LIMITS_SOURCE] = SW_END_SOURCE_LIMIT
+	};
+	struct sw_limits_share share = { 0 };
+	union sw_sockaddr from = { .sa = { .sa_family = AF_UNSPEC } };
+	enum sw_limits_rc rc = SW_LIMITS_OK;
+
+	memcpy(&from, peer, peerlen < sizeof(from) ? peerlen : sizeof(from));
 	r->stats.accepted++;
-	if (r->draining || (r->cf.max_connections && r->stats.active >= r->cf.max_connections)) {
-		r->stats.ended[SW_END_LIMIT]++;
-		sw_reset_close(fd);
+	sw_tag_begin(tag);
+	if (is_full(r)) {
+		refuse(r, fd, &from, tag, SW_END_LIMIT);
 		return;
 	}
-	sw_conn_start(r, fd, peer, peerlen);
+	if (r->limits)
+		rc = sw_limits_take(r->limits, &from.sa, &share);
+	if (rc != SW_LIMITS_OK) {
+		refuse(r, fd, &from, tag, cause_of[rc]);
+		return;
+	}
+	if (sw_conn_start(r, fd, &from, tag, &share))
+		return;
+	if (r->limits)
+		sw_limits_give(r->limits, &share);
+	refuse(r, fd, &from, tag, SW_END_NO_RESOURCES);
+	sw_relay_ran_out(r, "cannot take a connection", ENOMEM);
 }
 
 size_t sw_relay_active(const struct sw_relay *r)
@@ -263,16 +358,25 @@ void sw_relay_drain(struct sw_relay *r, void (*done)(void *arg), void *arg)
 		event_active(&r->done_ev, EV_TIMEOUT, 0);
 }
 
+static struct sw_conn *any_of(const struct sw_relay *r)
+{
+	struct sw_conn *p = TAILQ_FIRST(&r->waiting);
+	const struct sw_era *era;
+
+	TAILQ_FOREACH(era, &r->eras, link)
+	{
+		if (!p)
+			p = TAILQ_FIRST(&era->dialing);
+		if (!p)
+			p = TAILQ_FIRST(&era->live);
+	}
+	return p;
+}
+
 void sw_relay_kill_all(struct sw_relay *r)
 {
 	struct sw_conn *p;
 
-	while ((p = TAILQ_FIRST(&r->dialing)) || (p = TAILQ_FIRST(&r->waiting)) ||
-	       (p = TAILQ_FIRST(&r->live)))
+	while ((p = any_of(r)))
 		sw_conn_end(p, SW_END_DRAIN);
-}
-
-void sw_relay_get_stats(const struct sw_relay *r, struct sw_relay_stats *out)
-{
-	*out = r->stats;
 }

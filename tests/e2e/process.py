@@ -81,7 +81,7 @@ class Synward(Process):
         return code
 
     def ready(self):
-        return "synward: ready" in self.log()
+        return re.search(r'^(synward: |.*\bmsg"?[=:]")ready\b', self.log(), re.M)
 
     def counters(self):
         """The counters as SIGUSR1 prints them; what it leaves out is 0."""

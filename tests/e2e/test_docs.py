@@ -23,7 +23,8 @@ def commands(name):
 
 class Docs(unittest.TestCase):
     PAGES = ("README.md", "docs/run.md", "docs/library.md", "docs/cookie.md",
-             "docs/architecture.md", "docs/benchmark.md")
+             "docs/architecture.md", "docs/internals.md", "docs/benchmark.md",
+             "docs/handshake.md", "docs/probe.md", "docs/deploy.md", "docs/CHANGELOG.md")
 
     def test_two_commands(self):
         lines = commands("README.md")
@@ -80,7 +81,7 @@ class QuickStart(LabCase):
             line = line.replace("192.0.2.1", VICTIM4)
             line = line.replace("secret.key", os.path.join(self.lab.dir, "secret.key"))
             if " run " not in line:
-                self.lab.victim.run("sh", "-c", line)
+                self.lab.victim.run("sh", "-c", f"cd {shlex.quote(SOURCE)} && {line}")
                 continue
             argv = shlex.split(line)
             self.assertEqual(argv[:2], [SYNWARD, "run"])

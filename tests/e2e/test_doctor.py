@@ -70,6 +70,13 @@ class Doctor(LabCase):
             with self.subTest(caps=caps):
                 self.finds(name, wrap=("setpriv", "--bounding-set", f"-{caps}"), code=77)
 
+    def test_missing_capability_for_xdp(self):
+        """The relay without offload does not need it."""
+        self.quiet("CAP_PERFMON")
+        found = self.finds("CAP_PERFMON", code=0, wrap=(
+            "setpriv", "--bounding-set", "-all,+net_admin,+net_raw,+bpf,+net_bind_service"))
+        self.assertTrue(found[0].startswith("warn"), found)
+
     def test_another_program_on_the_hook(self):
         """Here a synward that guards another port: it is no failure, but worth knowing."""
         self.quiet("hook")

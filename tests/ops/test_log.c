@@ -128,3 +128,64 @@ Test(log, one_line_a_period)
 	cr_expect(sw_log_may(&lim, (sw_mono){ 300 }, 100, &skipped), "held back for too long");
 	cr_expect_eq(skipped, 0, "%lu skipped", skipped);
 }
+
+Test(log, forms_of_a_line)
+{
+	static const struct {
+		enum sw_log_form form;
+		const char *text, *want;
+	} rows[] = {
+		{ SW_LOG_FORM_TEXT, "a \"b\"", "synward: a \"b\"\n" },
+		{ SW_LOG_FORM_LOGFMT, "a \"b\" \\ \n",
+		  "ts=2026-01-02T03:04:05.678Z level=warn msg=\"a \\\"b\\\" \\\\ \\x0a\"\n" },
+		{ SW_LOG_FORM_JSON, "a \"b\" \\ \n caf\xc3\xa9 \xff",
+		  "{\"ts\":\"2026-01-02T03:04:05.678Z\",\"level\":\"warn\",\"msg\":\"a \\\"b\\\" "
+		  "\\\\ \\u000a caf\xc3\xa9 ?\"}\n" },
+	};
+	const sw_wall wall = { 1767323045678000000ull };
+	char out[300];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const size_t n = sw_log_line(out, sizeof(out), rows[i].form, SW_LOG_WARN, wall,
+					     rows[i].text);
+
+		cr_expect_str_eq(out, rows[i].want, "got %s", out);
+		cr_expect_eq(n, strlen(out));
+	}
+}
+
+/* Cut to any size, a line ends with its quotes and a newline, inside its buffer. */
+Test(log, long_lines_are_cut_whole)
+{
+	const sw_wall wall = { 1767323045678000000ull };
+	char text[200];
+
+	for (size_t i = 0; i < sizeof(text) - 1; i++)
+		text[i] = i % 3 ? '"' : '\xc3'; /* every kind of character that grows */
+	text[sizeof(text) - 1] = '\0';
+	for (size_t size = 80; size < 400; size++) {
+		char *out = malloc(size);
+
+		for (int form = 0; form < 3; form++) {
+			const size_t n = sw_log_line(out, size, (enum sw_log_form)form, SW_LOG_INFO,
+						     wall, text);
+
+			cr_assert_lt(n, size);
+			cr_assert_eq(out[n], '\0');
+			cr_assert_eq(out[n - 1], '\n');
+			cr_assert(form != SW_LOG_FORM_JSON || strcmp(out + n - 3, "\"}\n") == 0);
+		}
+		free(out);
+	}
+}
+
+Test(log, suppressed_lines_are_counted)
+{
+	struct sw_log_limit limit = { 0 };
+	uint64_t skipped;
+
+	cr_expect(sw_log_may(&limit, (sw_mono){ 1 }, 1000, &skipped));
+	cr_expect_not(sw_log_may(&limit, (sw_mono){ 2 }, 1000, &skipped));
+	cr_expect_not(sw_log_may(&limit, (sw_mono){ 3 }, 1000, &skipped));
+	cr_expect_eq(sw_log_suppressed(), 2u);
+}

@@ -6,6 +6,7 @@
 #include <criterion/parameterized.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* "" is an address that is not IP. */
@@ -117,4 +118,39 @@ Test(proxyhdr, none_is_empty)
 
 	cr_expect_eq(sw_proxyhdr_build(out, SW_PROXY_NONE, (const void *)&a, (const void *)&a), 0,
 		     "no header was asked for");
+}
+
+Test(proxyhdr, local)
+{
+	static const char v1[] = "PROXY UNKNOWN\r\n";
+	static const char v2[] = "\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+	uint8_t out[SW_PROXYHDR_MAX];
+
+	cr_expect_eq(sw_proxyhdr_local(out, SW_PROXY_NONE), 0, "none is something");
+	cr_assert_eq(sw_proxyhdr_local(out, SW_PROXY_V1), sizeof(v1) - 1, "v1 length");
+	cr_expect(memcmp(out, v1, sizeof(v1) - 1) == 0, "v1 differs");
+	cr_assert_eq(sw_proxyhdr_local(out, SW_PROXY_V2), sizeof(v2) - 1, "v2 length");
+	cr_expect(memcmp(out, v2, sizeof(v2) - 1) == 0, "v2 differs");
+}
+
+Test(proxyhdr, id)
+{
+	static const char *const ip[] = { "198.51.100.7", "2001:db8::7", "" };
+	static const uint8_t addresses[] = { 12, 36, 0 };
+
+	for (size_t i = 0; i < 3; i++) {
+		const struct sockaddr_storage a = addr(ip[i], 1);
+		uint8_t *out = malloc(SW_PROXYHDR_MAX); /* the exact size, for a sanitizer to see */
+		size_t n = sw_proxyhdr_build(out, SW_PROXY_V2, (const void *)&a, (const void *)&a);
+
+		n = sw_proxyhdr_add_id(out, n, 0x0123456789abcdefu);
+		cr_expect_eq(n, 16u + addresses[i] + 19, "%s: %zu bytes", ip[i], n);
+		cr_expect(out[14] == 0 && out[15] == addresses[i] + 19, "length %u", out[15]);
+		cr_expect(memcmp(out + 16 + addresses[i],
+				 "\x05\0\x10"
+				 "0123456789abcdef",
+				 19) == 0,
+			  "%s: the TLV differs", ip[i]);
+		free(out);
+	}
 }

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SW_CLI_SERVER_CHANGE_H
+#define SW_CLI_SERVER_CHANGE_H
+
+#include "cli/server_impl.h"
+
+/** A bounded text that grows by lines. */
+struct sw_lines {
+	char *text; /* borrowed; always ends with a zero byte */
+	size_t size, len;
+};
+
+/** Add a line; what does not fit is left out. */
+void sw_line(struct sw_lines *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/**
+ * Run with other settings, or, when none run yet, start with these.
+ *
+ * @param to     Taken over on success.
+ * @param lines  Gets what is wrong, on failure.
+ * @return 0, or errno with everything as before.
+ */
+SW_MUST int sw_server_change(struct sw_server *sv, struct sw_settings *to, struct sw_lines *lines);
+
+#endif
