@@ -258,6 +258,8 @@ int sw_assign(struct __sk_buff *skb)
 		pull(skb);
 		why = read_skb(skb, &x->p);
 	}
+	if (why == SW_WHY_VLAN_TAG)
+		return shot(&x->p, why);
 	if (is_hidden(&x->p, why))
 		return guarding(skb, x) ? shot(&x->p, why) : ACT_NEXT;
 	if (why == SW_WHY_FRAGMENT && x->p.fragment == FRAGMENT_FIRST)

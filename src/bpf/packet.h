@@ -236,6 +236,8 @@ static __always_inline enum sw_why read_ip(struct packet *p, void *data, void *e
 		p->l3_off += 4;
 		p->nvlan++;
 	}
+	if (is_tag(type))
+		return SW_WHY_VLAN_TAG; /* the kernel strips any number of tags with VLAN 0 */
 	if (type == bpf_htons(ETH_P_IP))
 		why = read_ip4(p, data, end);
 	else if (type == bpf_htons(ETH_P_IPV6))

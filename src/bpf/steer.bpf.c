@@ -36,6 +36,7 @@
 #define IP_MF 0x2000
 #define IP_OFFSET 0x1fff
 #define MAX_EXT 6
+#define MAX_VLAN 2
 
 /* Set once by user space before loading. */
 const volatile __u32 guard_ifindex;
@@ -49,7 +50,7 @@ __u64 lease_until;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, SW_BPF_MAX_GUARDS);
+	__uint(max_entries, 2 * SW_BPF_MAX_GUARDS);
 	__type(key, struct sw_bpf_guard);
 	__type(value, struct sw_bpf_guarded);
 } guards SEC(".maps");
@@ -72,6 +73,7 @@ struct flow {
 	__u8 family;
 	__u8 fragment; /* 1: first fragment, 2: a later one, which has no ports */
 	__u8 flags;
+	__u8 hidden; /* enum sw_why: the TCP header is out of reach, and the kernel might find it */
 	struct bpf_sock_tuple tuple;
 	__u32 tuple_len;
 };
@@ -118,6 +120,16 @@ static __always_inline int read_ip4(struct __sk_buff *skb, __u32 off, struct flo
 	return 0;
 }
 
+/* The chain of extension headers goes on beyond what is followed here, or in the next fragment.
+ * Without ports, port 0 in the map of guards stands for the address. */
+static __always_inline int hide(struct flow *fl, __u8 why)
+{
+	if (!why)
+		return -1;
+	fl->hidden = why;
+	return 0;
+}
+
 static __always_inline int read_ip6(struct __sk_buff *skb, __u32 off, struct flow *fl)
 {
 	struct ipv6hdr ip;
@@ -128,11 +140,15 @@ static __always_inline int read_ip6(struct __sk_buff *skb, __u32 off, struct flo
 		return -1;
 	next = ip.nexthdr;
 	off += sizeof(ip);
+	fl->family = 6;
+	__builtin_memcpy(fl->tuple.ipv6.saddr, &ip.saddr, 16);
+	__builtin_memcpy(fl->tuple.ipv6.daddr, &ip.daddr, 16);
+	fl->tuple_len = sizeof(fl->tuple.ipv6);
 	for (int i = 0; i < MAX_EXT && next != IPPROTO_TCP; i++) {
 		__u8 ext[4];
 
 		if (bpf_skb_load_bytes(skb, off, ext, sizeof(ext)))
-			return -1;
+			return hide(fl, fl->fragment ? SW_WHY_FRAGMENT : 0);
 		if (next == IPPROTO_FRAGMENT) {
 			const __u16 frag = (__u16)(ext[2] << 8 | ext[3]);
 
@@ -148,20 +164,21 @@ static __always_inline int read_ip6(struct __sk_buff *skb, __u32 off, struct flo
 		}
 		next = ext[0];
 	}
+	if (next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS ||
+	    next == IPPROTO_FRAGMENT)
+		return hide(fl, SW_WHY_EXT_HEADERS);
 	if (next != IPPROTO_TCP)
 		return -1;
 	if (bpf_skb_load_bytes(skb, off, &tcp, 14)) {
-		if (!fl->fragment || bpf_skb_load_bytes(skb, off, &tcp, 4))
+		if (!fl->fragment)
 			return -1;
+		if (bpf_skb_load_bytes(skb, off, &tcp, 4))
+			return hide(fl, SW_WHY_FRAGMENT);
 		tcp.flags = 0;
 	}
-	fl->family = 6;
 	fl->flags = tcp.flags;
-	__builtin_memcpy(fl->tuple.ipv6.saddr, &ip.saddr, 16);
-	__builtin_memcpy(fl->tuple.ipv6.daddr, &ip.daddr, 16);
 	fl->tuple.ipv6.sport = tcp.sport;
 	fl->tuple.ipv6.dport = tcp.dport;
-	fl->tuple_len = sizeof(fl->tuple.ipv6);
 	return 0;
 }
 
@@ -226,7 +243,8 @@ static __always_inline __u32 flow_bit(const struct flow *fl)
 }
 
 /* As find_state() of the answerer, but for SYNs only.  Linux 5.10 has no atomic OR: a bit that is
- * lost between two CPUs is set by the next segment. */
+ * lost between two CPUs, or to user space that notes a socket, is set by the connection's next
+ * segment.  Only SYNs ask for it: without it a SYN of an idle connection is answered by a cookie. */
 static __always_inline void mark_half(__u32 half, __u32 bit)
 {
 	__u64 *w = known_word(half, bit);
@@ -282,6 +300,11 @@ static __always_inline bool kernel_owns(struct __sk_buff *skb, struct flow *fl)
 	return true;
 }
 
+static __always_inline bool is_tag(__u32 proto)
+{
+	return proto == bpf_htons(ETH_P_8021Q) || proto == bpf_htons(ETH_P_8021AD);
+}
+
 SEC("tc")
 int sw_steer(struct __sk_buff *skb)
 {
@@ -297,13 +320,17 @@ int sw_steer(struct __sk_buff *skb)
 		return ACT_NEXT;
 	if (lease_until && bpf_ktime_get_ns() > lease_until)
 		return ACT_NEXT;
-	if (proto == bpf_htons(ETH_P_8021Q) || proto == bpf_htons(ETH_P_8021AD)) {
+	for (int i = 0; i < MAX_VLAN && is_tag(proto); i++) {
 		__be16 inner[2];
 
 		if (bpf_skb_load_bytes(skb, off, inner, sizeof(inner)))
 			return ACT_NEXT;
 		proto = inner[1];
 		off += 4;
+	}
+	if (is_tag(proto)) { /* the kernel strips any number of tags with VLAN 0 */
+		count(SW_WHY_VLAN_TAG);
+		return ACT_SHOT;
 	}
 	if (proto == bpf_htons(ETH_P_IP)) {
 		if (read_ip4(skb, off, &fl))
@@ -316,6 +343,10 @@ int sw_steer(struct __sk_buff *skb)
 	}
 	if (!is_guarded(skb, &fl))
 		return ACT_NEXT;
+	if (fl.hidden) {
+		count(fl.hidden);
+		return ACT_SHOT;
+	}
 	if (kernel_owns(skb, &fl)) {
 		count(SW_WHY_HAS_SOCKET);
 		return ACT_NEXT;

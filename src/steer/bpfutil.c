@@ -86,8 +86,11 @@ int sw_bpf_guard(int map_fd, const struct sw_guard *g, unsigned listener, bool o
 {
 	const struct sw_bpf_guard key = sw_bpf_guard_key(g, g->port);
 
-	if (on)
-		return fill(map_fd, g, g->port, listener);
+	if (on) {
+		const int rc = fill(map_fd, g, 0, listener); /* for what shows no ports; stays */
+
+		return rc ? rc : fill(map_fd, g, g->port, listener);
+	}
 	return bpf_map_delete_elem(map_fd, &key) && errno != ENOENT ? -errno : 0;
 }
 

@@ -14,6 +14,7 @@
 #define HALF_BYTES   (SW_BPF_KNOWN_WORDS * sizeof(uint64_t))
 #define MANY_BITS    (1u << (SW_BPF_KNOWN_BITS - 4)) /* one SYN in 16 looks up in vain */
 #define AGAIN_NS     30000000000ull
+#define PHASE_NS     100000000ull /* longer than a program runs, and than a proven socket takes */
 #define READS_A_TICK 64 /* of up to 32 KiB: some ten thousand sockets */
 
 int sw_known_open(struct sw_known *k, int map_fd)
@@ -43,12 +44,13 @@ void sw_known_close(struct sw_known *k)
 	k->words = NULL;
 }
 
-void sw_known_add_port(struct sw_known *k, __be16 port)
+void sw_known_add_port(struct sw_known *k, __be16 port, sw_mono now)
 {
 	k->port[port >> 3] |= (uint8_t)(1u << (port & 7));
 	/* What was noted lacks the sockets of this port.  Bits that are set stay: they do no harm. */
 	k->half = SW_BPF_KNOWN_NONE;
 	k->phase = SW_KNOWN_MARKS;
+	k->phase_ns = now.ns;
 	end_dump(k);
 }
 
@@ -173,8 +175,11 @@ static void step(struct sw_known *k, sw_mono now)
 			return;
 		memset(k->words + other(k) * SW_BPF_KNOWN_WORDS, 0, HALF_BYTES);
 		k->phase = SW_KNOWN_MARKS;
+		k->phase_ns = now.ns;
 		return;
 	case SW_KNOWN_MARKS:
+		if (now.ns < k->phase_ns + PHASE_NS)
+			return;
 		k->phase = SW_KNOWN_DUMPS;
 		rc = open_dump(k);
 		if (rc)
@@ -186,10 +191,13 @@ static void step(struct sw_known *k, sw_mono now)
 			end_dump(k);
 			k->half = other(k);
 			k->phase = SW_KNOWN_SWAPPED;
+			k->phase_ns = now.ns;
 			k->again_ns = now.ns + AGAIN_NS;
 		}
 		break;
 	case SW_KNOWN_SWAPPED:
+		if (now.ns < k->phase_ns + PHASE_NS)
+			return;
 		memset(k->words + other(k) * SW_BPF_KNOWN_WORDS, 0, HALF_BYTES);
 		k->phase = SW_KNOWN_HOLDS;
 		return;

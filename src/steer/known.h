@@ -26,6 +26,7 @@ struct sw_known {
 	uint8_t family;		/* of the dump */
 	uint32_t half;		/* that holds, or SW_BPF_KNOWN_NONE */
 	uint64_t again_ns;	/* no earlier than this */
+	uint64_t phase_ns;	/* when the phase began */
 	uint8_t port[65536 / 8]; /* guarded ports, a bit each, network order */
 };
 
@@ -35,10 +36,11 @@ void sw_known_close(struct sw_known *k);
 
 /** Sockets on @port are noted too: nothing holds until a dump was made, which the next tick begins.
  *  Give known = SW_BPF_KNOWN_NONE and known_both = 1 to the programs before they see the port. */
-void sw_known_add_port(struct sw_known *k, __be16 port);
+void sw_known_add_port(struct sw_known *k, __be16 port, sw_mono now);
 
 /**
- * Go on by a step.  Call every second.
+ * Go on by a step.  Call every second; more often does no harm: what programs had in hand when a phase
+ * began has ended before the next.
  *
  * @param host  known and known_both are written: the caller gives them to the programs.
  */

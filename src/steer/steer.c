@@ -189,7 +189,7 @@ static int load(struct sw_steer *st, const struct sw_steer_config *cf, char *err
 	/* Without the map every flow is looked up. */
 	(void)!sw_known_open(&st->known, bpf_map__fd(st->bpf->maps.known));
 	for (size_t i = 0; i < cf->nguard; i++)
-		sw_known_add_port(&st->known, htons(cf->guard[i].port));
+		sw_known_add_port(&st->known, htons(cf->guard[i].port), mono_now());
 	st->host.known_both = st->known.words != NULL;
 	rc = put_host(st);
 	if (rc)

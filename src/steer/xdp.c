@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <answer.skel.h> /* generated */
@@ -24,6 +26,7 @@
 struct sw_xdp {
 	SLIST_ENTRY(sw_xdp) link;
 	unsigned ifindex;
+	ino_t netns;
 	uint32_t used;			 /* a bit for each listener */
 	uint32_t has_any;		 /* a bit for each that guards every address */
 	struct sw_answer_bpf *bpf;	 /* owned */
@@ -38,6 +41,22 @@ struct sw_xdp {
 /* Guards everything here: starts, ends and ticks are rare. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static SLIST_HEAD(, sw_xdp) all = SLIST_HEAD_INITIALIZER(all);
+
+static sw_mono mono_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (sw_mono){ (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec };
+}
+
+/* An interface's number says nothing without its network namespace. */
+static ino_t this_netns(void)
+{
+	struct stat st;
+
+	return stat("/proc/thread-self/ns/net", &st) ? 0 : st.st_ino;
+}
 
 /* @param old  Whose maps to go on with, or NULL. */
 static int load_one(struct sw_xdp *x, bool sees_tags, struct sw_answer_bpf *old)
@@ -112,6 +131,7 @@ static int create(struct sw_xdp **out, unsigned ifindex, char *err, size_t errle
 	if (!x)
 		goto restore_print;
 	x->ifindex = ifindex;
+	x->netns = this_netns();
 	x->link_fd = x->tc_fd = -1;
 	x->host.any_mac = 1;
 	rc = load(x, err, errlen);
@@ -131,10 +151,11 @@ restore_print:
 
 static struct sw_xdp *find(unsigned ifindex)
 {
+	const ino_t netns = this_netns();
 	struct sw_xdp *x;
 
 	SLIST_FOREACH(x, &all, link)
-		if (x->ifindex == ifindex)
+		if (x->ifindex == ifindex && x->netns == netns)
 			return x;
 	return NULL;
 }
@@ -314,7 +335,7 @@ int sw_xdp_guard(struct sw_xdp *x, unsigned index, const struct sw_guard *guard,
 	if (sw_bpf_have_any(guard, n))
 		x->has_any |= 1u << index;
 	for (size_t i = 0; i < n; i++)
-		sw_known_add_port(&x->known, htons(guard[i].port));
+		sw_known_add_port(&x->known, htons(guard[i].port), mono_now());
 	x->host.known = SW_BPF_KNOWN_NONE;
 	x->host.known_both = 1;
 	rc = put_host(x);

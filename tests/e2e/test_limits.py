@@ -8,8 +8,9 @@ import signal
 import time
 
 from case import LabCase, main, read
+from configfile import ConfigFile
 from frames import RawClient
-from lab import CLIENT4, CLIENT6, VICTIM4, VICTIM6, wait_for
+from lab import CLIENT4, CLIENT6, SYNWARD, VICTIM4, VICTIM6, wait_for
 
 
 def echo(s, _events):
@@ -74,6 +75,40 @@ class Limits(LabCase):
         self.assertEqual(served, 24 - counters["relay_ended_no_resources"], counters)
         with self.lab.client.connect(VICTIM4, 80) as s:
             self.talk(s)
+
+    def test_connections_leave_descriptors_for_the_operator(self):
+        """Idle connections beyond what 200 descriptors have room for: the rest is reset, and
+        status, metrics, drain and a reload with another listener work all the while."""
+        self.lab.serve(echo)
+        config = ConfigFile(self.lab, metrics={"address": "127.0.0.1:9177"})
+
+        def few():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
+
+        synward = config.run(extra=few)
+        sockets = self.connect_all(120)
+        self.assertTrue(wait_for(lambda: synward.counters().get("relay_ended_limit", 0), 5))
+        self.told(synward, "the limit of descriptors leaves room for")
+        self.assertEqual(synward.counters()["relay_active"], 75)
+
+        def works(*args):
+            out = self.lab.victim.run(SYNWARD, *args, "-s", config.socket, check=False)
+            self.assertEqual(out.returncode, 0, out.stdout + out.stderr)
+            return out.stdout
+
+        self.assertIn("web", works("status"))
+        self.assertIn("synward_build_info", self.lab.victim.run(
+            "curl", "-s", "http://127.0.0.1:9177/metrics").stdout)
+        config.config["listeners"].append(
+            {"name": "more", "listen": [f"{VICTIM4}:81"], "upstreams": "app"})
+        config.write()
+        self.assertIn("listener more: added", works("reload"))
+        works("drain", "more")
+        works("undrain", "more")
+        self.assertEqual(synward.counters().get("relay_ended_no_resources", 0), 0)
+        for s in sockets:
+            s.close()
+        self.assertTrue(wait_for(self.works, 5, 0.05))
 
     def test_full_queue(self):
         """More handshakes at once than a queue of 8 holds: those that find it full come again by

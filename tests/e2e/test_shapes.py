@@ -95,6 +95,32 @@ class Shapes:
         c = self.client(VICTIM6, extension=(DST_OPTS, chain(2, body=BIG)))
         self.works(c)
 
+    def test_too_many_extension_headers(self):
+        """The kernel would follow them to its listener."""
+        c = self.client(VICTIM6)
+        for n in (7, 9):
+            self.unanswered(ethernet(ip_packet(c.src, c.dst, self.syn_body(c), extension=(
+                DST_OPTS, chain(n)))), c, "ext_headers")
+
+    def test_fragment_that_hides_the_ports(self):
+        """The headers before TCP begin in the first fragment."""
+        c = self.client(VICTIM6)
+        whole = chain(1) + self.syn_body(c)
+        for at, more in ((0, 1), (8, 0)):
+            part = whole[:8] if more else whole[8:]
+            extra = struct.pack("!BBHI", DST_OPTS, 0, at | more, 99)
+            self.net.send(ethernet(ip_packet(c.src, c.dst, part, extension=(44, extra))))
+        self.assertIsNone(c.recv(0.5, lambda s: s.flags & SYN), "it was answered")
+        self.assertEqual(self.synward.counters()["reason_fragment"], 1)
+
+    def test_stacked_tags(self):
+        """The kernel strips any number of tags with VLAN 0, and would give the SYN to its listener."""
+        for dst in (VICTIM4, VICTIM6):
+            for n in (4, 9):
+                c = self.client(dst)
+                frame = c.frame(SYN, c.isn, options=c.options)
+                self.unanswered(frame[:12] + b"\x81\0\0\0" * n + frame[12:], c, "vlan_tag")
+
     def test_big_requests_behind_the_ack(self):
         """They come as GRO frames of up to 64 KiB."""
         for addr in (VICTIM4, VICTIM6):
@@ -131,6 +157,8 @@ class Shapes:
 class Offload(Shapes, LabCase):
     def start(self):
         self.lab.serve(echo)
+        for addr in (VICTIM4, VICTIM6):  # what gets around the guard would be answered
+            self.lab.serve(echo, addr, 80)
         return self.lab.guard("--offload", "xdp", listen=(f"{VICTIM4}:80", f"[{VICTIM6}]:80"))
 
     def while_stopped(self):
@@ -159,23 +187,11 @@ class Transparent(Shapes, LabCase):
         c = self.client()
         self.unanswered(c.frame(SYN, c.isn, options=c.options, vlan=5), c, "vlan_tag")
 
-    def test_too_many_extension_headers(self):
-        """The kernel would follow them to its listener."""
+    def test_long_extension_headers(self):
+        """They end beyond what the programs look at; the kernel would follow them to its listener."""
         c = self.client(VICTIM6)
-        for n, body in ((7, PAD), (5, BIG)):
-            self.unanswered(ethernet(ip_packet(c.src, c.dst, self.syn_body(c), extension=(
-                DST_OPTS, chain(n, body=body)))), c, "ext_headers" if n == 7 else "short")
-
-    def test_fragment_that_hides_the_ports(self):
-        """The headers before TCP begin in the first fragment."""
-        c = self.client(VICTIM6)
-        whole = chain(1) + self.syn_body(c)
-        for at, more in ((0, 1), (8, 0)):
-            part = whole[:8] if more else whole[8:]
-            extra = struct.pack("!BBHI", DST_OPTS, 0, at | more, 99)
-            self.net.send(ethernet(ip_packet(c.src, c.dst, part, extension=(44, extra))))
-        self.assertIsNone(c.recv(0.5, lambda s: s.flags & SYN), "it was answered")
-        self.assertEqual(self.synward.counters()["reason_fragment"], 1)
+        self.unanswered(ethernet(ip_packet(c.src, c.dst, self.syn_body(c), extension=(
+            DST_OPTS, chain(5, body=BIG)))), c, "short")
 
     def test_replay(self):
         """A captured ACK opens no connection a second time."""

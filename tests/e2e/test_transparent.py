@@ -42,6 +42,7 @@ class Transparent(LabCase):
             opened = self.lab.victim.nstat("Tcp.PassiveOpens")
             synward = self.transparent("--mac", mac)
             self.assertTrue(xdp.modes(self.lab)[1].startswith("sw_answer"))
+            self.assertIn("SYNs are answered at XDP on eth0, native mode\n", synward.log())
             for addr in (VICTIM4, VICTIM6):
                 for _ in range(50):
                     self.assertTrue(self.talks(addr))

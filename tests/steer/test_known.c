@@ -28,7 +28,7 @@ static void open_map(void)
 	map_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "known", 4, 8, 2 * SW_BPF_KNOWN_WORDS, &opts);
 	cr_assert(map_fd >= 0, "map: %d", map_fd);
 	cr_assert_eq(sw_known_open(&known, map_fd), 0, "mapped");
-	sw_known_add_port(&known, htons(PORT));
+	sw_known_add_port(&known, htons(PORT), now);
 }
 
 static void close_map(void)
@@ -117,10 +117,26 @@ Test(known, a_new_port_begins_anew)
 	tick();
 	cr_assert_eq(host.known, 0, "holds");
 	cr_assert_eq(host.known_both, 0, "marked in one half");
-	sw_known_add_port(&known, htons(80));
+	sw_known_add_port(&known, htons(80), now);
 	cr_assert_eq(known.half, SW_BPF_KNOWN_NONE, "nothing holds");
 	tick();
 	cr_assert_eq(host.known, 0, "holds again");
+}
+
+/* Several listeners of an interface tick the same map: a phase lasts all the same. */
+Test(known, ticks_in_a_row)
+{
+	for (int i = 0; i < 5; i++)
+		sw_known_tick(&known, &host, now);
+	cr_assert_eq(host.known, SW_BPF_KNOWN_NONE, "no time has passed");
+	tick();
+	cr_assert_eq(host.known, 0, "holds");
+	known.words[SW_BPF_KNOWN_WORDS] = 1;
+	for (int i = 0; i < 5; i++)
+		sw_known_tick(&known, &host, now);
+	cr_assert_eq(sw_known_fill(&known, 1), 1, "the half that was read is not wiped yet");
+	tick();
+	cr_assert_eq(sw_known_fill(&known, 1), 0, "wiped");
 }
 
 /* Too many bits: the other half is made, then the halves change places. */
@@ -163,7 +179,7 @@ Test(known, without_a_map)
 	struct sw_known none;
 
 	cr_assert_eq(sw_known_open(&none, -1), -EBADF, "no such map");
-	sw_known_add_port(&none, htons(80));
+	sw_known_add_port(&none, htons(80), now);
 	sw_known_tick(&none, &host, now);
 	cr_assert_eq(host.known, SW_BPF_KNOWN_NONE, "nothing holds");
 	cr_assert_eq(host.known_both, 0, "nothing is marked");
