@@ -85,9 +85,13 @@ local function value(info)
 	return info and info.value
 end
 
--- "80,443,8000-8010" as a set of ports; false when the text names none.
+-- "80,443,8000-8010" as a set of ports; false, for every port, when there is no text.  Words that name
+-- no port add none.
 local function read_ports(text)
-	local set, any = {}, false
+	local set = {}
+	if not text:find("%S") then
+		return false
+	end
 	for item in text:gmatch("[^,%s]+") do
 		local first, last = item:match("^(%d+)%-(%d+)$")
 		first = tonumber(first or item:match("^%d+$"))
@@ -96,10 +100,9 @@ local function read_ports(text)
 			for port = first, last do
 				set[port] = true
 			end
-			any = true
 		end
 	end
-	return any and set
+	return set
 end
 
 local function is_guarded(port)
@@ -168,7 +171,10 @@ local function on_syn(stream, pinfo)
 		sack = tcp.sack() ~= nil,
 		ts = tcp.tsval() ~= nil,
 	}
-	streams[stream] = { syn = offer }
+	-- A late copy of the SYN: the SYN-ACK that was made for it stands.
+	local made = streams[stream] and streams[stream].synack
+	streams[stream] = { syn = offer,
+		synack = made and made.client_isn == offer.isn and made or nil }
 	return {
 		kind = "syn",
 		why = string.format("offers MSS %s, window scale %s, SACK %s, timestamps %s",

@@ -75,7 +75,6 @@ struct flow {
 	__u8 flags;
 	__u8 hidden; /* enum sw_why: the TCP header is out of reach, and the kernel might find it */
 	struct bpf_sock_tuple tuple;
-	__u32 tuple_len;
 };
 
 static __always_inline void count(__u32 why)
@@ -116,7 +115,6 @@ static __always_inline int read_ip4(struct __sk_buff *skb, __u32 off, struct flo
 	fl->tuple.ipv4.daddr = ip.daddr;
 	fl->tuple.ipv4.sport = tcp.sport;
 	fl->tuple.ipv4.dport = tcp.dport;
-	fl->tuple_len = sizeof(fl->tuple.ipv4);
 	return 0;
 }
 
@@ -143,7 +141,6 @@ static __always_inline int read_ip6(struct __sk_buff *skb, __u32 off, struct flo
 	fl->family = 6;
 	__builtin_memcpy(fl->tuple.ipv6.saddr, &ip.saddr, 16);
 	__builtin_memcpy(fl->tuple.ipv6.daddr, &ip.daddr, 16);
-	fl->tuple_len = sizeof(fl->tuple.ipv6);
 	for (int i = 0; i < MAX_EXT && next != IPPROTO_TCP; i++) {
 		__u8 ext[4];
 
@@ -253,13 +250,15 @@ static __always_inline void mark_half(__u32 half, __u32 bit)
 		*w |= 1ull << (bit & 63);
 }
 
-static __always_inline bool is_new(const struct flow *fl, const struct sw_bpf_host *h)
+/* A function of its own, of numbers: inlined, a pointer is spilled to where a number goes later, which
+ * the verifier does not take without CAP_PERFMON. */
+static __noinline bool is_new(__u32 bit)
 {
 	const __u32 zero = 0;
+	const struct sw_bpf_host *h = bpf_map_lookup_elem(&host, &zero);
 	struct bucket *b = bpf_map_lookup_elem(&look, &zero);
 
-	return (fl->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && b &&
-	       !known_is_set(h, flow_bit(fl)) && !may_pass(b, LOOK_RATE, bpf_ktime_get_ns());
+	return h && b && !known_is_set(h, bit) && !may_pass(b, LOOK_RATE, bpf_ktime_get_ns());
 }
 
 static __always_inline void mark(const struct flow *fl, const struct sw_bpf_host *h)
@@ -282,9 +281,14 @@ static __always_inline bool kernel_owns(struct __sk_buff *skb, struct flow *fl)
 	__u32 state;
 	bool veiled;
 
-	if (!h || is_new(fl, h))
+	if (!h || ((fl->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && is_new(flow_bit(fl))))
 		return false;
-	sk = bpf_skc_lookup_tcp(skb, &fl->tuple, fl->tuple_len, BPF_F_CURRENT_NETNS, 0);
+	if (fl->family == 4) /* constant lengths: the verifier must see them */
+		sk = bpf_skc_lookup_tcp(skb, &fl->tuple, sizeof(fl->tuple.ipv4),
+					BPF_F_CURRENT_NETNS, 0);
+	else
+		sk = bpf_skc_lookup_tcp(skb, &fl->tuple, sizeof(fl->tuple.ipv6),
+					BPF_F_CURRENT_NETNS, 0);
 	if (!sk)
 		return false;
 	state = sk->state;

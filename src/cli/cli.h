@@ -41,6 +41,15 @@ int sw_usage_getopt(const char *cmd, int opt, char **argv);
 /** Read "500ms", "3s", "10m" or "1h"; "0" needs no unit.  @param ms  Written on success. */
 SW_MUST bool sw_opt_duration(const char *text, unsigned *ms);
 
+/**
+ * Writing over the file that is being read would destroy it.
+ *
+ * @param in   Path that is read, "-" for standard input.
+ * @param out  Path that is to be written; it need not exist.
+ * @return whether both are the same regular file, by whatever name.
+ */
+SW_MUST bool sw_is_input(const char *in, const char *out);
+
 /** Read a decimal number of @min to @max.  @param out  Written on success. */
 SW_MUST bool sw_opt_number(const char *text, unsigned min, unsigned max, unsigned *out);
 

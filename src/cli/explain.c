@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -183,15 +182,6 @@ static int read_args(struct args *a, int argc, char **argv, bool *done)
 	return read_filter(a, argc, argv);
 }
 
-/* Writing over the file that is being read would destroy it. */
-static bool is_input(const char *in, const char *out)
-{
-	struct stat a, b;
-
-	return stat(in, &a) == 0 && stat(out, &b) == 0 && a.st_dev == b.st_dev &&
-	       a.st_ino == b.st_ino && S_ISREG(a.st_mode);
-}
-
 static int open_output(const struct args *a, const char *path, FILE **out)
 {
 	if (!path)
@@ -200,7 +190,7 @@ static int open_output(const struct args *a, const char *path, FILE **out)
 		*out = stdout;
 		return SW_EXIT_OK;
 	}
-	if (is_input(a->path, path))
+	if (sw_is_input(a->path, path))
 		return sw_usage("explain", "%s is the file that is read; write another one", path);
 	*out = fopen(path, "wbe");
 	if (*out)

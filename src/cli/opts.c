@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 int sw_usage(const char *cmd, const char *fmt, ...)
 {
@@ -30,6 +32,15 @@ int sw_usage_getopt(const char *cmd, int opt, char **argv)
 	if (optopt)
 		return sw_usage(cmd, "%s takes no value", argv[optind - 1]);
 	return sw_usage(cmd, "unknown option %s", argv[optind - 1]);
+}
+
+bool sw_is_input(const char *in, const char *out)
+{
+	struct stat a, b;
+	const int rc = strcmp(in, "-") == 0 ? fstat(STDIN_FILENO, &a) : stat(in, &a);
+
+	return rc == 0 && stat(out, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino &&
+	       S_ISREG(a.st_mode);
 }
 
 /* @return the first character after the digits, or NULL when there are none or too many. */

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -384,11 +385,17 @@ static int own(const struct sw_privs_config *pc, const char *path)
 
 static void warn_unreadable(const struct sw_server *sv, const char *path)
 {
-	const char *user = *sv->settings->user ? sv->settings->user : "this user";
+	const struct passwd *pw = getpwuid(geteuid());
+	const char *user = sv->settings->user;
+	char number[24];
 
-	if (path && *path && !sw_privs_can_read(path))
-		sw_warn("%s cannot be read by %s: a reload will fail; run: chown %s %s", path, user,
-			user, path);
+	if (!path || !*path || sw_privs_can_read(path))
+		return;
+	snprintf(number, sizeof(number), "%u", (unsigned)geteuid());
+	if (!*user)
+		user = pw ? pw->pw_name : number;
+	sw_warn("%s cannot be read by %s: a reload will fail; run: chown %s %s", path, user, user,
+		path);
 }
 
 /* Everything is open. */
@@ -434,13 +441,17 @@ static int start(struct sw_server *sv)
 	return rc ? rc : drop_privileges(sv);
 }
 
-static void announce_listener(const struct sw_server *sv, const struct sw_listener_settings *l)
+static void announce_listener(struct sw_server *sv, const struct sw_listener_settings *l)
 {
 	const struct sw_pool_settings *p = sw_settings_pool(sv->settings, l->upstreams);
+	const struct sw_guarded *g = sw_server_find(sv, l->name);
+	const char *xdp = g && g->lev ? synward_listener_xdp_mode(g->lev) : NULL;
 
 	for (uint32_t i = 0; i < l->nlisten; i++)
 		sw_info("guarding %s on %s%s%s", l->listen[i], l->interface,
 			sv->single ? "" : " for ", sv->single ? "" : l->name);
+	if (xdp)
+		sw_info("SYNs are answered at XDP on %s, %s mode", l->interface, xdp);
 	if (l->transparent)
 		sw_info("connections go to the services that listen there");
 	for (uint32_t i = 0; p && i < p->nservers; i++)

@@ -26,7 +26,7 @@ struct change {
 
 void sw_line(struct sw_lines *out, const char *fmt, ...)
 {
-	const size_t left = out->size - out->len;
+	const size_t left = out->size - SW_LINES_END - out->len;
 	va_list ap;
 	int n;
 
@@ -34,13 +34,27 @@ void sw_line(struct sw_lines *out, const char *fmt, ...)
 	n = vsnprintf(out->text + out->len, left, fmt, ap);
 	va_end(ap);
 	/* A line that does not fit is left out whole, with its newline. */
-	if (n < 0 || (size_t)n + 1 >= left) {
+	if (out->more || n < 0 || (size_t)n + 1 >= left) {
 		out->text[out->len] = '\0';
+		out->more++;
 		return;
 	}
 	out->len += (size_t)n;
 	memcpy(out->text + out->len, "\n", 2);
 	out->len++;
+}
+
+void sw_lines_end(struct sw_lines *out, const char *last)
+{
+	size_t left = out->size - out->len;
+
+	if (out->more)
+		snprintf(out->text + out->len, left, "and %zu more\n", out->more);
+	out->len += strlen(out->text + out->len);
+	left = out->size - out->len;
+	if (last)
+		snprintf(out->text + out->len, left, "%s\n", last);
+	out->len += strlen(out->text + out->len);
 }
 
 static const struct sw_pool_settings *old_pool(const struct change *c, const char *name)

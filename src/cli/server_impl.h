@@ -146,6 +146,10 @@ void sw_pool_free(struct sw_pool *pool);
 /** @return the pool of that name that is in the settings, or NULL. */
 struct sw_pool *sw_server_pool(struct sw_server *sv, const char *name);
 size_t sw_server_active(const struct sw_server *sv);
+/** @return how many connections the limit of descriptors has room for, some of them kept free for
+ *  all else: whoever is shut out by connections cannot end them. */
+size_t sw_server_room(void);
+/** The limits of the settings, never beyond sw_server_room(). */
 struct sw_limits_config sw_server_limits(const struct sw_settings *s);
 /** Make, end or change the access log as the settings say. */
 void sw_server_access(struct sw_server *sv);

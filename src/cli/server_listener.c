@@ -138,6 +138,21 @@ static void on_trouble(struct synward_listener *lev, void *arg)
 		 skipped);
 }
 
+/* What an operator has drained stays drained in whatever takes its place. */
+static int drain_next(struct sw_guarded *g, char *err, size_t errlen)
+{
+	int trouble;
+
+	if (!g->drained || synward_listener_drain(g->next, 1) == 0)
+		return 0;
+	trouble = errno;
+	synward_listener_free(g->next);
+	g->next = NULL;
+	snprintf(err, errlen, "it is drained, and what takes its place cannot be: %s; undrain it first",
+		 strerror(trouble));
+	return trouble ? trouble : EIO;
+}
+
 int sw_guarded_prepare(struct sw_guarded *g, const struct sw_settings *s,
 		       const struct sw_listener_settings *l, char *err, size_t errlen)
 {
@@ -155,7 +170,7 @@ int sw_guarded_prepare(struct sw_guarded *g, const struct sw_settings *s,
 		return trouble;
 	}
 	synward_listener_set_error_cb(g->next, on_trouble);
-	return 0;
+	return drain_next(g, err, errlen);
 }
 
 /* Free it and keep its counters. */
@@ -210,8 +225,6 @@ void sw_guarded_switch(struct sw_guarded *g)
 		g->heartbeat = 0;
 		if (old)
 			sw_server_let_go(g, old);
-		if (g->drained)
-			(void)synward_listener_drain(g->lev, 1);
 	}
 	/* What is still in the old queue goes where the new ones go; when these need no pool any
 	 * more, the old one stays until the queue is empty. */

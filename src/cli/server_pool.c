@@ -7,12 +7,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+#define RESERVED_FILES 256 /* the control socket, metrics, a reload's listeners, health checks */
+
+/* A connection and its server's are two descriptors.  All of a small limit's quarter would be more
+ * than what else there is to open. */
+size_t sw_server_room(void)
+{
+	struct rlimit files;
+	rlim_t reserved;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur == RLIM_INFINITY)
+		return SIZE_MAX;
+	reserved = files.rlim_cur / 4 < RESERVED_FILES ? files.rlim_cur / 4 : RESERVED_FILES;
+	return (size_t)(files.rlim_cur - reserved) / 2;
+}
 
 struct sw_limits_config sw_server_limits(const struct sw_settings *s)
 {
+	const size_t room = sw_server_room(), wanted = s->limits.connections;
+
 	return (struct sw_limits_config){
-		.connections = s->limits.connections,
+		.connections = wanted && wanted < room ? wanted : room,
 		.per_source = s->limits.per_source,
 		.prefix4 = s->limits.source_prefix4,
 		.prefix6 = s->limits.source_prefix6,
@@ -159,8 +177,7 @@ void sw_server_access(struct sw_server *sv)
 	const enum sw_access_form form = (enum sw_access_form)sv->settings->log.format;
 
 	if (!sv->settings->log.access) {
-		sw_accesslog_free(sv->access);
-		sv->access = NULL;
+		sw_accesslog_off(sv->access); /* what waits for the reader still goes out */
 	} else if (sv->access) {
 		sw_accesslog_set_form(sv->access, form);
 	} else if (sw_accesslog_new(sv->base, STDERR_FILENO, form, 0, &sv->access) < 0) {

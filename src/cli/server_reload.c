@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define HALF_DONE "the rest was changed, but the key file could not be read again"
+
 static void tell(const char *what, const char *text, bool wrong)
 {
 	for (const char *line = text; *line;) {
@@ -32,19 +34,20 @@ static void tell_systemd(const char *state)
 	(void)sw_notify(text);
 }
 
-/* What differs, collected. */
+/* Where the lines about what differs go. */
 struct differences {
-	struct sw_lines all, restart;
-	char all_text[SW_CONTROL_TEXT], restart_text[SW_CONTROL_TEXT];
+	struct sw_lines *lines;
+	bool only_restart, some;
 };
 
 static void on_difference(void *arg, bool restart, const char *line)
 {
 	struct differences *d = arg;
 
-	sw_line(&d->all, "%s", line);
-	if (restart)
-		sw_line(&d->restart, "%s; this needs a restart", line);
+	if (d->only_restart && !restart)
+		return;
+	d->some = true;
+	sw_line(d->lines, "%s%s", line, d->only_restart ? "; this needs a restart" : "");
 }
 
 static void list_mistakes(const struct sw_mistakes *m, struct sw_lines *lines)
@@ -81,78 +84,127 @@ static void name_keys(const struct synward_listener *lev, char *out, size_t size
 				       key[i].fingerprint);
 }
 
-/* The file was read and found good a moment ago: what fails here has changed since.
- * @return 0 or -errno. */
-static int rekey_all(struct sw_server *sv, struct sw_lines *lines)
+/* The file was read and found good a moment ago: what fails here has changed since.  One listener's
+ * failure does not keep the others from the new keys.
+ * @param changed  Set when some listener got other keys.
+ * @return 0, or the first failure as -errno. */
+static int rekey_all(struct sw_server *sv, struct sw_lines *lines, bool *changed)
 {
-	char before[100] = "", after[100] = "", err[300];
+	char before[100], after[100], err[300];
 	struct sw_guarded *g;
+	bool told = false;
+	int rc = 0;
 
 	LIST_FOREACH(g, &sv->listeners, link) {
 		if (!g->lev)
 			continue;
-		if (!before[0])
-			name_keys(g->lev, before, sizeof(before));
+		name_keys(g->lev, before, sizeof(before));
 		if (synward_listener_reload_key(g->lev, err, sizeof(err)) < 0) {
-			const int rc = -errno;
+			const int trouble = errno;
 
 			sw_line(lines, "listener %s keeps its key: %s", g->name,
-				err[0] ? err : strerror(-rc));
-			return rc;
+				err[0] ? err : strerror(trouble));
+			rc = rc ? rc : -trouble;
+			continue;
 		}
-		if (!after[0])
-			name_keys(g->lev, after, sizeof(after));
-	}
-	if (strcmp(before, after) != 0)
+		name_keys(g->lev, after, sizeof(after));
+		if (told || strcmp(before, after) == 0)
+			continue;
 		sw_line(lines, "keys %s -> %s", before, after);
+		told = *changed = true;
+	}
+	return rc;
+}
+
+static int rekey(struct sw_server *sv, struct sw_lines *lines, bool *changed)
+{
+	const char *path = sv->settings->key_file;
+	struct sw_keyfile file;
+	char err[300];
+	int rc;
+
+	if (!*path) {
+		sw_line(lines, "there is no key file: the key is for this run only");
+		return -ENOTSUP;
+	}
+	rc = sw_keyfile_load(path, &file, err, sizeof(err));
+	explicit_bzero(&file, sizeof(file));
+	if (rc < 0) {
+		sw_line(lines, "%s", err);
+		return rc;
+	}
+	rc = rekey_all(sv, lines, changed);
+	if (rc == 0 && lines->len == 0)
+		sw_line(lines, "the keys are the same");
+	return rc;
+}
+
+/* @return whether @to needs a restart, and says why. */
+static bool needs_restart(const struct sw_server *sv, const struct sw_settings *to,
+			  struct sw_lines *lines)
+{
+	struct differences d = { .lines = lines, .only_restart = true };
+
+	sw_settings_diff(sv->settings, to, on_difference, &d);
+	if (!to->flood.ncommand || sv->commands)
+		return d.some;
+	sw_line(lines, "flood.command is new; this needs a restart");
+	return true;
+}
+
+/* Takes @to over.  @return 0 or -errno with nothing changed. */
+static int change(struct sw_server *sv, struct sw_settings *to, struct sw_lines *lines)
+{
+	/* Beside @lines: sw_server_change() frees what the lines are about, or writes its own. */
+	char text[SW_CONTROL_TEXT];
+	struct sw_lines all = { .text = text, .size = sizeof(text) };
+	struct differences d = { .lines = &all };
+	int rc = -EINVAL;
+
+	text[0] = '\0';
+	if (!needs_restart(sv, to, lines)) {
+		sw_settings_diff(sv->settings, to, on_difference, &d);
+		rc = -sw_server_change(sv, to, lines);
+	}
+	if (rc < 0) {
+		sw_settings_free(to);
+		return rc;
+	}
+	if (all.len)
+		sw_line(lines, "%.*s", (int)all.len - 1, text);
+	lines->more += all.more;
 	return 0;
 }
 
-/* Takes @to over.  @return 0 or -errno. */
-static int apply(struct sw_server *sv, struct sw_settings *to, struct sw_lines *lines)
+/* Read the file again and apply it.  @param changed  Set when something was, in spite of a failure.
+ * @return 0 or -errno. */
+static int try(struct sw_server *sv, struct sw_lines *lines, bool *changed)
 {
-	struct differences d = { .all_text = "", .restart_text = "" };
-	const bool same_key = strcmp(sv->settings->key_file, to->key_file) == 0;
+	struct sw_settings *to;
+	bool same_key;
 	int rc;
 
-	d.all = (struct sw_lines){ .text = d.all_text, .size = sizeof(d.all_text) };
-	d.restart = (struct sw_lines){ .text = d.restart_text, .size = sizeof(d.restart_text) };
-	sw_settings_diff(sv->settings, to, on_difference, &d);
-	if (to->flood.ncommand && !sv->commands)
-		sw_line(&d.restart, "flood.command is new; this needs a restart");
-	if (d.restart.len) {
-		sw_line(lines, "%.*s", (int)d.restart.len - 1, d.restart_text);
-		sw_settings_free(to);
-		return -EINVAL;
-	}
-	rc = sw_server_change(sv, to, lines);
-	if (rc) {
-		sw_settings_free(to);
-		return -rc;
-	}
-	if (d.all.len)
-		sw_line(lines, "%.*s", (int)d.all.len - 1, d.all_text);
+	if (!sv->path)
+		return rekey(sv, lines, changed);
+	rc = load(sv, &to, lines);
+	if (rc < 0)
+		return rc;
+	same_key = strcmp(sv->settings->key_file, to->key_file) == 0;
+	rc = change(sv, to, lines);
+	if (rc < 0)
+		return rc;
+	*changed = lines->len > 0;
 	if (same_key && *sv->settings->key_file)
-		rc = rekey_all(sv, lines);
+		rc = rekey_all(sv, lines, changed);
 	if (lines->len == 0)
 		sw_line(lines, "nothing differs");
 	return rc;
 }
 
-static int try(struct sw_server *sv, struct sw_lines *lines)
-{
-	struct sw_settings *to;
-	int rc;
-
-	if (!sv->path)
-		return sw_server_rekey(sv, lines->text, lines->size);
-	rc = load(sv, &to, lines);
-	return rc < 0 ? rc : apply(sv, to, lines);
-}
-
 int sw_server_reload(struct sw_server *sv, char *text, size_t size)
 {
 	struct sw_lines lines = { .text = text, .size = size };
+	bool changed = false;
 	int rc;
 
 	text[0] = '\0';
@@ -161,10 +213,11 @@ int sw_server_reload(struct sw_server *sv, char *text, size_t size)
 		return -EALREADY;
 	}
 	tell_systemd("RELOADING=1");
-	rc = try(sv, &lines);
-	lines.len = strlen(text);
-	if (rc < 0)
-		sw_line(&lines, "nothing was changed");
+	rc = try(sv, &lines, &changed);
+	if (rc == 0)
+		sw_lines_end(&lines, NULL);
+	else
+		sw_lines_end(&lines, changed ? HALF_DONE : "nothing was changed");
 	tell("reload", text, rc < 0);
 	sv->reload_ok = rc == 0;
 	if (rc == 0) {
@@ -180,24 +233,11 @@ int sw_server_reload(struct sw_server *sv, char *text, size_t size)
 int sw_server_rekey(struct sw_server *sv, char *text, size_t size)
 {
 	struct sw_lines lines = { .text = text, .size = size };
-	const char *path = sv->settings->key_file;
-	struct sw_keyfile file;
-	char err[300];
+	bool changed;
 	int rc;
 
 	text[0] = '\0';
-	if (!*path) {
-		sw_line(&lines, "there is no key file: the key is for this run only");
-		return -ENOTSUP;
-	}
-	rc = sw_keyfile_load(path, &file, err, sizeof(err));
-	explicit_bzero(&file, sizeof(file));
-	if (rc < 0) {
-		sw_line(&lines, "%s", err);
-		return rc;
-	}
-	rc = rekey_all(sv, &lines);
-	if (rc == 0 && lines.len == 0)
-		sw_line(&lines, "the keys are the same");
+	rc = rekey(sv, &lines, &changed);
+	sw_lines_end(&lines, NULL);
 	return rc;
 }

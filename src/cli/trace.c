@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <net/if.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -18,6 +19,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,6 +27,7 @@
 #define GATHER_MS  50  /* packets come in batches of this long */
 #define FLUSH_NS   100000000ull
 #define SEARCHES   20u	 /* refused ACKs a second that are looked into, a millisecond or two each */
+#define SEARCHES_MAX 10000u /* the same of a file, in all: its clock is whatever its writer says */
 #define LOOKUPS	   2000u /* questions a second to the kernel, some 5 us each */
 #define NOBODY	   65534
 
@@ -145,7 +148,8 @@ static int open_watch(struct trace *t, struct sw_keyfile *keys)
 {
 	struct sw_watch_config cf = {
 		.judge = { .masters = t->a->key_file ? &keys->masters : NULL, .alg = t->a->alg,
-			   .policy = &t->policy, .searches = SEARCHES },
+			   .policy = &t->policy, .searches = SEARCHES,
+			   .searches_max = t->a->read ? SEARCHES_MAX : 0 },
 		.socks = t->socks,
 		.lookups = LOOKUPS,
 	};
@@ -176,14 +180,55 @@ static void catch_signals(struct sw_capture *cap)
 	sigaction(SIGPIPE, &sa, NULL);
 }
 
-/* Everything is open: the packets of strangers are read as nobody. */
+/* Is user 0 that of a user namespace, and not the host's?  user_namespaces(7), uid_map. */
+static bool in_user_namespace(void)
+{
+	FILE *fp = fopen("/proc/self/uid_map", "re");
+	unsigned inside, outside, count;
+	bool whole;
+
+	if (!fp)
+		return false;
+	whole = fscanf(fp, "%u %u %u", &inside, &outside, &count) == 3 && inside == 0 &&
+		outside == 0 && count == UINT32_MAX;
+	fclose(fp);
+	return !whole;
+}
+
+static bool become_nobody(void)
+{
+	return setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0 &&
+	       setresuid(NOBODY, NOBODY, NOBODY) == 0;
+}
+
+static bool drop_capabilities(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	return syscall(SYS_capset, &head, none) == 0;
+}
+
+/*
+ * Everything is open: the packets of strangers are read as nobody.  A user namespace may have no
+ * such user (EINVAL) or forbid setgroups() (EPERM); its root is a plain user outside, and without
+ * capabilities inside as well.
+ */
 static int drop_root(void)
 {
 	if (geteuid() != 0)
 		return SW_EXIT_OK;
-	if (setgroups(0, NULL) != 0 || setresgid(NOBODY, NOBODY, NOBODY) != 0 ||
-	    setresuid(NOBODY, NOBODY, NOBODY) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-		return complain(SW_EXIT_FAILED, "cannot become nobody: %s", strerror(errno));
+	if (!become_nobody()) {
+		const int error = errno;
+
+		if ((error != EPERM && error != EINVAL) || !in_user_namespace())
+			return complain(SW_EXIT_FAILED, "cannot become nobody: %s", strerror(error));
+		if (!drop_capabilities())
+			return complain(SW_EXIT_FAILED, "cannot drop the capabilities of this user "
+					"namespace: %s", strerror(errno));
+	}
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		return complain(SW_EXIT_FAILED, "cannot set no_new_privs: %s", strerror(errno));
 	return SW_EXIT_OK;
 }
 
@@ -297,6 +342,20 @@ static int loop(struct trace *t)
 	return code;
 }
 
+static void tell_unsearched(const struct trace *t)
+{
+	const uint64_t n = sw_watch_unsearched(t->watch);
+	char in_all[32] = "";
+
+	if (n == 0)
+		return;
+	if (t->a->read)
+		snprintf(in_all, sizeof(in_all), " and %u in all", SEARCHES_MAX);
+	fprintf(stderr, "synward trace: %llu refused packets have the plain reason: at most %u a second"
+			"%s are compared with other ports, times and numbers\n",
+		(unsigned long long)n, SEARCHES, in_all);
+}
+
 static int finish(struct trace *t, int code)
 {
 	struct sw_capture_stats st;
@@ -309,14 +368,19 @@ static int finish(struct trace *t, int code)
 	fprintf(stderr, "synward trace: %llu packets seen, %llu shown, %llu lost by the kernel\n",
 		(unsigned long long)st.seen, (unsigned long long)t->shown,
 		(unsigned long long)st.dropped);
+	tell_unsearched(t);
 	return code;
 }
 
 static int run(struct trace *t, struct sw_keyfile *keys)
 {
 	char comment[512];
-	int rc = open_source(t);
+	int rc;
 
+	if (t->a->read && t->a->write && sw_is_input(t->a->read, t->a->write))
+		return sw_usage("trace", "%s is the file that is read; write another one",
+				t->a->write);
+	rc = open_source(t);
 	if (rc == SW_EXIT_OK)
 		rc = open_watch(t, keys);
 	if (rc != SW_EXIT_OK)

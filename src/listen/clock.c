@@ -10,6 +10,7 @@
 #define NICE -10
 #define POLICY_FIFO 1 /* SCHED_FIFO; <sched.h> goes with sched_setattr() as badly as the kernel's */
 #define SLICE_NS 100000
+#define RESET_ON_FORK 1 /* SCHED_FLAG_RESET_ON_FORK: a thread or program begun by this one gets none */
 
 static uint64_t clock_ns(clockid_t id)
 {
@@ -38,20 +39,30 @@ struct sched_request {
 	uint64_t runtime, deadline, period;
 };
 
-void sw_thread_first(void)
+void sw_thread_may_be_first(void)
 {
 	const struct rlimit one = { 1, 1 };
-	struct sched_request rq = { .size = sizeof(rq), .policy = POLICY_FIFO, .priority = 1 };
 
-	/* For threads that a reload starts, when the privileges are gone. */
 	(void)setrlimit(RLIMIT_RTPRIO, &one);
+}
+
+void sw_thread_first(void)
+{
+	struct sched_request rq = { .size = sizeof(rq),
+				    .policy = POLICY_FIFO,
+				    .flags = RESET_ON_FORK,
+				    .priority = 1 };
+
 	if (syscall(SYS_sched_setattr, 0, &rq, 0))
 		sw_thread_prefer();
 }
 
 void sw_thread_prefer(void)
 {
-	struct sched_request rq = { .size = sizeof(rq), .nice = NICE, .runtime = SLICE_NS };
+	struct sched_request rq = { .size = sizeof(rq),
+				    .flags = RESET_ON_FORK,
+				    .nice = NICE,
+				    .runtime = SLICE_NS };
 
 	if (syscall(SYS_sched_setattr, 0, &rq, 0) == 0)
 		return;

@@ -198,6 +198,17 @@ static int complain(char *err, size_t errlen, int rc, const char *fmt, ...)
 	return rc;
 }
 
+static int cannot_open(const char *path, int error, char *err, size_t errlen)
+{
+	if (error == EACCES || error == EPERM)
+		return complain(err, errlen, -error,
+				"%s: %s; give it to the user that synward runs as: chown USER %s",
+				path, strerror(error), path);
+	return complain(err, errlen, -error,
+			"%s: %s; make one with: (umask 077; synward secret new > FILE)", path,
+			strerror(error));
+}
+
 static int check_file(const char *path, int fd, char *err, size_t errlen)
 {
 	struct stat st;
@@ -240,13 +251,8 @@ int sw_keyfile_load(const char *path, struct sw_keyfile *out, char *err, size_t 
 	/* O_NONBLOCK: a FIFO in the file's place must not hang us. */
 	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
-	if (fd < 0) {
-		rc = -errno;
-		return complain(err, errlen, rc,
-				"%s: %s; make one with: (umask 077; synward "
-				"secret new > FILE)",
-				path, strerror(-rc));
-	}
+	if (fd < 0)
+		return cannot_open(path, errno, err, errlen);
 	rc = check_file(path, fd, err, errlen);
 	if (rc < 0)
 		goto close_fd;

@@ -18,7 +18,9 @@ _Static_assert(SW_BURST <= SW_TX_BATCH, "a turn's answers fit one batch");
 
 #define SETTLE_POLL_MS 1
 #define IDLE_POLL_MS 500 /* a sign of life twice a second */
-#define BUSY_NS 4000000 /* without an empty ring */
+#define FULL_NS 20000000    /* without an empty ring, then the thread comes first */
+#define CALM_NS 1000000000  /* without that, then no longer */
+#define BUSY_NS 4000000	    /* without an empty ring, then it rests */
 #define REST_NS 200000
 #define TICK_NS 1000000000ull
 #define LOST_EVERY_NS 100000000ull /* how often the ring's losses are asked for */
@@ -128,19 +130,36 @@ static bool await(struct sw_worker *w, int timeout)
 	return !atomic_load_explicit(&w->orders.stop, memory_order_acquire);
 }
 
-/* Before everybody else on its core, but not for ever: kernel threads that are bound to the core
- * must have their turn.  The ring holds what comes meanwhile. */
-static void rest(struct sw_worker *w, bool busy, sw_mono now)
+/*
+ * A ring that does not get empty: first on its core, but not for ever.  Kernel threads that are bound
+ * to the core must have their turn; the ring holds what comes meanwhile.
+ */
+static void hold_up(struct sw_worker *w, sw_mono now)
 {
 	const struct timespec nap = { .tv_nsec = REST_NS };
 
-	if (!busy) {
-		w->busy_since.ns = 0;
-	} else if (!w->busy_since.ns) {
+	w->calm_since = now;
+	if (!w->busy_since.ns) {
 		w->busy_since = now;
-	} else if (now.ns - w->busy_since.ns > BUSY_NS) {
+	} else if (!w->first && now.ns - w->busy_since.ns > FULL_NS) {
+		sw_thread_first();
+		w->first = true;
+	} else if (w->first && now.ns - w->busy_since.ns > BUSY_NS) {
 		nanosleep(&nap, NULL);
-		w->busy_since.ns = 0;
+		w->busy_since = now;
+	}
+}
+
+static void pace(struct sw_worker *w, bool busy, sw_mono now)
+{
+	if (busy) {
+		hold_up(w, now);
+		return;
+	}
+	w->busy_since.ns = 0;
+	if (w->first && now.ns - w->calm_since.ns > CALM_NS) {
+		sw_thread_prefer();
+		w->first = false;
 	}
 }
 
@@ -151,7 +170,8 @@ static void *run(void *arg)
 	sw_mono asked = { 0 }, ticked = { 0 }, mono;
 	int wait;
 
-	sw_thread_first();
+	sw_thread_may_be_first();
+	sw_thread_prefer();
 	sw_shed();
 	do {
 		mono = sw_clock_mono();
@@ -164,7 +184,7 @@ static void *run(void *arg)
 			asked = mono;
 		}
 		wait = turn(w, &io, mono);
-		rest(w, wait == 0, mono);
+		pace(w, wait == 0, mono);
 	} while (await(w, wait));
 	/* Nothing is steered here any more, but the ring may hold what was. */
 	for (uint64_t left = w->ring_frames; left > SW_BURST; left -= SW_BURST)

@@ -43,6 +43,8 @@ struct sw_worker {
 	_Atomic uint64_t beats;        /* turns of the loop, two a second at the least */
 	_Atomic bool quiet;            /* drained, and the ring holds nothing from before */
 	sw_mono busy_since; /* 0: the ring was empty a moment ago; the thread's own */
+	sw_mono calm_since; /* when it was not busy last; of a thread that is first */
+	bool first;	    /* sw_thread_first() holds */
 };
 
 struct sw_worker_config {
@@ -99,12 +101,17 @@ void sw_thread_prefer(void);
 
 /**
  * Let the calling thread, a packet thread, run before all others of its core: SCHED_FIFO, and where
- * that is not allowed, as sw_thread_prefer().  It shares the core with the softirq or thread that
- * receives; without this, a flood fills the ring faster than it is emptied (receive livelock: the
- * work of receiving is lost), and what is not lost waits behind thousands of frames.  As it can
- * only work on what was received, receiving and others still get their share.
+ * that is not allowed, as sw_thread_prefer(), which also ends it.  For a packet thread whose ring
+ * does not get empty: it shares the core with the softirq or thread that receives, and a flood fills
+ * the ring faster than it is emptied (receive livelock: the work of receiving is lost, and what is
+ * not lost waits behind thousands of frames).  As it can only work on what was received, receiving
+ * and others still get their share.  Not for a thread that keeps up: the kernel wakes one of
+ * SCHED_FIFO where it ran last, even when another core is idle.
  */
 void sw_thread_first(void);
+
+/** Allow sw_thread_first() for when the privileges are gone.  Best effort. */
+void sw_thread_may_be_first(void);
 
 /** The clocks of the packet path. */
 sw_mono sw_clock_mono(void);

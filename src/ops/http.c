@@ -251,7 +251,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 	struct sw_http *h = arg;
 
 	(void)fd, (void)what;
-	if (h->nsubscriber)
+	if (sw_http_is_heard(h))
 		sw_http_ask(h);
 }
 

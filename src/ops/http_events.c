@@ -10,18 +10,58 @@
 #define SEND_S	   10	 /* without progress */
 #define SAMPLE_MS  900	 /* others ask for snapshots, too */
 
+static void on_request_gone(struct evhttp_connection *evcon, void *arg)
+{
+	struct evhttp_request *req = arg;
+
+	(void)evcon;
+	if (!evhttp_request_get_connection(req)) /* evhttp has left it to us */
+		evhttp_request_free(req);
+}
+
+static void leave(struct sw_subscriber *sub)
+{
+	sub->req = NULL;
+	sub->door->nsubscriber--;
+}
+
 static void on_gone(struct evhttp_connection *evcon, void *arg)
 {
 	struct sw_subscriber *sub = arg;
 	struct evhttp_request *req = sub->req;
 
-	(void)evcon;
 	if (!req)
 		return;
-	sub->req = NULL;
-	sub->h->nsubscriber--;
-	if (!evhttp_request_get_connection(req)) /* evhttp has left it to us */
-		evhttp_request_free(req);
+	leave(sub);
+	on_request_gone(evcon, req);
+}
+
+/* Whose connection ends later, when evhttp sees it; the place is free at once. */
+static void send_away(struct sw_subscriber *sub)
+{
+	struct evhttp_connection *evcon = evhttp_request_get_connection(sub->req);
+
+	evhttp_connection_set_closecb(evcon, on_request_gone, sub->req);
+	sw_http_cut(evcon);
+	leave(sub);
+}
+
+/* @return a place at this door, or NULL.  Strangers take places from each other only: on TCP the
+ * oldest makes room, and the Unix socket has places of its own. */
+static struct sw_subscriber *find_place(struct sw_door *d)
+{
+	struct sw_subscriber *oldest = d->subscriber;
+
+	for (struct sw_subscriber *s = oldest; s < d->subscriber + SW_HTTP_SUBSCRIBERS; s++) {
+		if (!s->req)
+			return s;
+		if (s->number < oldest->number)
+			oldest = s;
+	}
+	if (d->control)
+		return NULL;
+	send_away(oldest);
+	return oldest;
 }
 
 static void add_headers(struct evhttp_request *req)
@@ -38,23 +78,21 @@ void sw_http_subscribe(struct sw_door *d, struct evhttp_request *req)
 {
 	static const struct timeval patience = { SEND_S, 0 };
 	struct evhttp_connection *evcon = evhttp_request_get_connection(req);
-	struct sw_subscriber *sub = NULL;
+	struct sw_subscriber *sub;
 
 	if (evhttp_request_get_command(req) == EVHTTP_REQ_HEAD) {
 		add_headers(req);
 		evhttp_send_reply(req, HTTP_OK, "OK", NULL);
 		return;
 	}
-	for (unsigned i = 0; i < SW_HTTP_SUBSCRIBERS && !sub; i++)
-		if (!d->h->subscriber[i].req)
-			sub = &d->h->subscriber[i];
+	sub = find_place(d);
 	if (!sub) {
 		evhttp_add_header(evhttp_request_get_output_headers(req), "Retry-After", "5");
 		evhttp_send_reply(req, HTTP_SERVUNAVAIL, "Service Unavailable", NULL);
 		return;
 	}
-	*sub = (struct sw_subscriber){ d->h, req };
-	d->h->nsubscriber++;
+	*sub = (struct sw_subscriber){ d, req, d->subscribed++, true };
+	d->nsubscriber++;
 	sw_door_mark(d, req, SW_SLOT_STREAM);
 	(void)bufferevent_set_timeouts(evhttp_connection_get_bufferevent(evcon), NULL, &patience);
 	evhttp_connection_set_closecb(evcon, on_gone, sub);
@@ -62,7 +100,6 @@ void sw_http_subscribe(struct sw_door *d, struct evhttp_request *req)
 				 EV_READ); /* sees the end */
 	add_headers(req);
 	evhttp_send_reply_start(req, HTTP_OK, "OK");
-	d->h->sampled_ms = 0;
 	sw_http_ask(d->h);
 }
 
@@ -92,27 +129,64 @@ static void send_to(struct sw_subscriber *sub, const char *head, struct sw_blob 
 	evbuffer_free(buf);
 }
 
-static void send_to_all(struct sw_http *h, const char *head, struct sw_blob *body, const char *text)
+/* @return the next one that is there, after @i, which moves; NULL after the last. */
+static struct sw_subscriber *next_of(struct sw_http *h, unsigned *i)
 {
-	for (unsigned i = 0; i < SW_HTTP_SUBSCRIBERS; i++)
-		if (h->subscriber[i].req)
-			send_to(&h->subscriber[i], head, body, text);
+	struct sw_door *const doors[] = { &h->unix_door, &h->tcp_door };
+
+	while (*i < 2 * SW_HTTP_SUBSCRIBERS) {
+		struct sw_subscriber *sub = &doors[*i % 2]->subscriber[*i / 2];
+
+		++*i;
+		if (sub->req)
+			return sub;
+	}
+	return NULL;
+}
+
+bool sw_http_is_heard(const struct sw_http *h)
+{
+	return h->unix_door.nsubscriber || h->tcp_door.nsubscriber;
 }
 
 void sw_http_publish(struct sw_http *h, const char *text)
 {
+	struct sw_subscriber *sub;
+	unsigned i = 0;
+
 	h->snapshot_ms = 0; /* it tells of what has changed */
-	send_to_all(h, "", NULL, text);
+	while ((sub = next_of(h, &i)))
+		send_to(sub, "", NULL, text);
+}
+
+static bool has_new(struct sw_http *h)
+{
+	struct sw_subscriber *sub;
+	unsigned i = 0;
+
+	while ((sub = next_of(h, &i)))
+		if (sub->waits)
+			return true;
+	return false;
 }
 
 void sw_http_sample(struct sw_http *h)
 {
-	const bool due = h->nsubscriber && h->snapshot_ms >= h->sampled_ms + SAMPLE_MS;
-	struct sw_blob *b = due ? sw_http_render(h, SW_VIEW_STATS) : NULL;
+	const bool due = sw_http_is_heard(h) && h->snapshot_ms >= h->sampled_ms + SAMPLE_MS;
+	struct sw_blob *b = due || has_new(h) ? sw_http_render(h, SW_VIEW_STATS) : NULL;
+	struct sw_subscriber *sub;
+	unsigned i = 0;
 
 	if (!b)
 		return;
-	h->sampled_ms = h->snapshot_ms;
-	send_to_all(h, "event: sample\ndata: ", b, NULL);
+	if (due)
+		h->sampled_ms = h->snapshot_ms;
+	/* Who comes gets one at once.  The others do not: who comes again and again would fill
+	 * their buffers, and they would be cut off for it. */
+	while ((sub = next_of(h, &i))) {
+		if (due || sub->waits)
+			send_to(sub, "event: sample\ndata: ", b, NULL);
+		sub->waits = false;
+	}
 	sw_blob_unref(b);
 }

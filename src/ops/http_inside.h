@@ -12,7 +12,7 @@
 
 #define SW_HTTP_CLIENTS	    64
 #define SW_HTTP_MAX_CLIENTS 256
-#define SW_HTTP_SUBSCRIBERS 16 /* of /events */
+#define SW_HTTP_SUBSCRIBERS 16 /* of /events, at each door */
 #define SW_HTTP_WAITING	    (2 * SW_HTTP_MAX_CLIENTS)
 #define SW_HTTP_HEADERS	    4096 /* bytes */
 #define SW_HTTP_BODY	    256	 /* bytes, on the Unix socket; none on TCP */
@@ -51,6 +51,14 @@ struct sw_slot {
 	int fd;
 	uint64_t inode;
 	uint64_t since_ms; /* in this state */
+	uint64_t accepted_ms;
+};
+
+struct sw_subscriber {
+	struct sw_door *door;
+	struct evhttp_request *req; /* NULL: free */
+	uint64_t number;	    /* a later one has a higher one */
+	bool waits;		    /* for its first sample */
 };
 
 /** One of the two ways in. */
@@ -63,6 +71,9 @@ struct sw_door {
 	struct event *learn, *sweep;
 	unsigned nslot;
 	struct sw_slot slot[SW_HTTP_MAX_CLIENTS];
+	struct sw_subscriber subscriber[SW_HTTP_SUBSCRIBERS];
+	unsigned nsubscriber;
+	uint64_t subscribed; /* since the start */
 };
 
 /** A text that several responses send without copies.  The HTTP thread's. */
@@ -77,11 +88,6 @@ enum sw_view { SW_VIEW_METRICS, SW_VIEW_STATS, SW_VIEW_READY, SW_VIEW_HEALTH, SW
 struct sw_waiting {
 	struct evhttp_request *req;
 	enum sw_view view;
-};
-
-struct sw_subscriber {
-	struct sw_http *h;
-	struct evhttp_request *req; /* NULL: free */
 };
 
 struct sw_http {
@@ -107,8 +113,6 @@ struct sw_http {
 	bool asked;			  /* a snapshot is on its way */
 	struct sw_waiting waiting[SW_HTTP_WAITING];
 	unsigned nwaiting;
-	struct sw_subscriber subscriber[SW_HTTP_SUBSCRIBERS];
-	unsigned nsubscriber;
 };
 
 /* ---- http.c ---- */
@@ -130,6 +134,9 @@ SW_MUST int sw_door_init(struct sw_door *d, struct sw_http *h, unsigned nslot, b
 /** @param fd  Bound and listening; the door's from here on.  -1 closes the door. */
 SW_MUST int sw_door_open(struct sw_door *d, int fd);
 void sw_door_free(struct sw_door *d);
+/** @return the client that makes room for the next one when all slots are taken, or NULL: nobody
+ *  has been here for long enough. */
+SW_MUST struct sw_slot *sw_door_next_to_go(struct sw_door *d, uint64_t now_ms);
 /** Note what a connection is at, so that it gets the time that this may take. */
 void sw_door_mark(struct sw_door *d, struct evhttp_request *req, int state);
 /** Cut a connection off; evhttp then frees it. */
@@ -152,8 +159,10 @@ void sw_blob_unref(struct sw_blob *b);
 
 /* ---- http_events.c ---- */
 void sw_http_subscribe(struct sw_door *d, struct evhttp_request *req);
+/** @return whether /events has subscribers. */
+SW_MUST bool sw_http_is_heard(const struct sw_http *h);
 void sw_http_publish(struct sw_http *h, const char *text);
-/** Send the last snapshot to all subscribers. */
+/** Send the last snapshot to the subscribers for which one is due. */
 void sw_http_sample(struct sw_http *h);
 
 /* ---- dashboard.c, made from dashboard.{html,js,css} ---- */

@@ -2,8 +2,9 @@
 /*
  * Limits for connections that evhttp does not know of: how many there are, and how long each may
  * take.  Nobody is turned away: when all slots are taken, the listening socket rests until the
- * client that has been idle longest, but for a quarter of a second at least, is cut off.  So a
- * client that asks at once gets its answer, however many others there are that do not.
+ * client that came first is cut off.  Each has a quarter of a second, and a second when it waits for
+ * an answer; after that it does not help to ask for more.  So a client that asks at once gets its
+ * answer, whatever all others do.
  */
 #include "ops/http_inside.h"
 
@@ -17,6 +18,7 @@
 #define TIMEOUT_S 5	/* between two bytes, evhttp's */
 #define IDLE_MS	  5000	/* until a request is complete */
 #define GRACE_MS  250	/* that a client has in any case */
+#define ANSWER_MS 1000	/* and one that waits for an answer or takes it */
 #define BUSY_MS	  10000 /* for taking an answer */
 #define INPUT_MAX (2 * SW_HTTP_HEADERS)
 #define SEND_MAX  32768 /* bytes that the kernel keeps for a client that does not read */
@@ -62,19 +64,36 @@ static void cut(struct sw_slot *s)
 	s->state = SW_SLOT_FREE;
 }
 
-/* @return whether there is room for another one. */
-static bool make_room(struct sw_door *d, uint64_t now)
+/* @return the slot in this state that has been taken longest, for so long at least, or NULL. */
+static struct sw_slot *find_oldest(struct sw_door *d, int state, uint64_t now, uint64_t least_ms)
 {
 	struct sw_slot *oldest = NULL;
 
 	for (unsigned i = 0; i < d->nslot; i++) {
 		struct sw_slot *s = &d->slot[i];
 
-		if (s->state == SW_SLOT_IDLE && (!oldest || s->since_ms < oldest->since_ms))
+		if ((int)s->state == state && now - s->accepted_ms >= least_ms &&
+		    (!oldest || s->accepted_ms < oldest->accepted_ms))
 			oldest = s;
 	}
-	if (oldest && now - oldest->since_ms >= GRACE_MS)
-		cut(oldest);
+	return oldest;
+}
+
+struct sw_slot *sw_door_next_to_go(struct sw_door *d, uint64_t now_ms)
+{
+	struct sw_slot *s = find_oldest(d, SW_SLOT_IDLE, now_ms, GRACE_MS);
+
+	/* Not by the time in the state: who asks again and again is never in one for long. */
+	return s ? s : find_oldest(d, SW_SLOT_BUSY, now_ms, ANSWER_MS);
+}
+
+/* @return whether there is room for another one. */
+static bool make_room(struct sw_door *d, uint64_t now)
+{
+	struct sw_slot *s = sw_door_next_to_go(d, now);
+
+	if (s)
+		cut(s);
 	return find_free(d) != NULL;
 }
 
@@ -119,7 +138,7 @@ static void on_learn(evutil_socket_t fd, short what, void *arg)
 		s->fd = (int)bufferevent_getfd(s->bev);
 		s->inode = inode_of(s->fd);
 		s->state = s->inode ? SW_SLOT_IDLE : SW_SLOT_FREE;
-		s->since_ms = sw_http_now_ms();
+		s->since_ms = s->accepted_ms = sw_http_now_ms();
 		limit_sending(s->fd);
 		bufferevent_decref(s->bev);
 		s->bev = NULL;

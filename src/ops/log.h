@@ -2,6 +2,10 @@
 /*
  * Lines to stderr: "synward: warning: ...".  One write(2) a line, so lines of two threads do not
  * mix.  Under systemd each line starts with "<N>", the journal's priority.  errno is kept.
+ *
+ * After sw_log_open() no line waits for a reader of stderr that is behind: it is dropped and
+ * counted.  Only lines of SW_LOG_ALWAYS wait, all together for 100 ms at most until the reader has
+ * caught up.
  */
 #ifndef SW_OPS_LOG_H
 #define SW_OPS_LOG_H
@@ -56,7 +60,8 @@ struct sw_log_limit {
 SW_MUST bool sw_log_may(struct sw_log_limit *lim, sw_mono now, uint64_t period_ns,
 			uint64_t *skipped);
 
-/** @return the lines that sw_log_may() held back since the start, of all limits. */
+/** @return the lines since the start that sw_log_may() held back, of all limits, and those for
+ *  which stderr had no room. */
 uint64_t sw_log_suppressed(void);
 
 /**

@@ -51,15 +51,19 @@ static const char *const always[] = {
 	"recvmmsg",
 };
 
-/* What no flood command needs: the kernel's own levers, and those on other processes. */
+/*
+ * What no flood command needs: the kernel's own levers, and those on other processes.  bpf(2) and
+ * unshare(2) are not here: only a file names a command, a reload needs both, and the filter cannot
+ * tell who calls.
+ */
 static const char *const never[] = {
-	"acct", "add_key", "bpf", "clock_settime", "delete_module", "finit_module", "fsconfig",
+	"acct", "add_key", "chroot", "clock_settime", "delete_module", "finit_module", "fsconfig",
 	"fsmount", "fsopen", "init_module", "io_uring_enter", "io_uring_register",
-	"io_uring_setup", "ioperm", "iopl", "kexec_file_load", "kexec_load", "keyctl", "mount",
-	"mount_setattr", "move_mount", "name_to_handle_at", "open_by_handle_at", "open_tree",
-	"perf_event_open", "personality", "pivot_root", "process_vm_readv", "process_vm_writev",
-	"ptrace", "quotactl", "reboot", "request_key", "setns", "settimeofday", "swapoff", "swapon",
-	"syslog", "umount2", "userfaultfd", "vhangup",
+	"io_uring_setup", "ioperm", "iopl", "kcmp", "kexec_file_load", "kexec_load", "keyctl",
+	"mount", "mount_setattr", "move_mount", "name_to_handle_at", "open_by_handle_at",
+	"open_tree", "perf_event_open", "personality", "pidfd_getfd", "pivot_root",
+	"process_madvise", "process_vm_readv", "process_vm_writev", "ptrace", "quotactl",
+	"reboot", "request_key", "setns", "settimeofday", "swapoff", "swapon", "syslog", "umount2", "userfaultfd", "vhangup",
 };
 
 /* glibc tries these first and takes ENOSYS, not EPERM, for "use the older one". */
@@ -160,22 +164,12 @@ static void allow_reload(struct filter *f)
 	add_all(f, SCMP_ACT_ALLOW, child, COUNT(child));
 }
 
-/* A reload needs bpf(2) and unshare(2), and what comes from the command is not told apart. */
-static void refuse_never(struct filter *f, const struct sw_seccomp_config *cf)
-{
-	for (size_t i = 0; i < COUNT(never); i++)
-		if (!cf->reload || strcmp(never[i], "bpf") != 0)
-			add(f, SCMP_ACT_ERRNO(EPERM), never[i]);
-	if (!cf->reload)
-		add(f, SCMP_ACT_ERRNO(EPERM), "unshare");
-}
-
 static int fill(scmp_filter_ctx cx, const struct sw_seccomp_config *cf)
 {
 	struct filter f = { cx, 0 };
 
 	if (cf->commands) {
-		refuse_never(&f, cf);
+		add_all(&f, SCMP_ACT_ERRNO(EPERM), never, COUNT(never));
 		return f.rc;
 	}
 	add_all(&f, SCMP_ACT_ALLOW, always, COUNT(always));

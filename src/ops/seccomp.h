@@ -10,7 +10,9 @@
 
 struct sw_seccomp_config {
 	bool reload;   /* listeners may be opened: BPF programs, a network namespace, a child */
-	bool commands; /* a program may be executed: only what no such program needs is refused */
+	/* A program may be executed: only what neither such a program nor a reload needs is
+	 * refused. */
+	bool commands;
 };
 
 /**

@@ -218,6 +218,15 @@ static bool collide(const struct guard *a, const struct guard *b, bool same_list
 	return !same_listener && a->family == b->family && a->port == b->port && (a->any || b->any);
 }
 
+/* Is it an address of whatever host this is: of loopback, or "every address"? */
+static bool is_here(const struct guard *g)
+{
+	static const uint8_t loopback6[16] = { [15] = 1 };
+
+	return g->any || (g->family == AF_INET && g->ip[0] == 127) ||
+	       (g->family == AF_INET6 && !memcmp(g->ip, loopback6, sizeof(loopback6)));
+}
+
 static bool usable(const struct sw_yaml *address, struct guard *g)
 {
 	return address->kind == SW_YAML_TEXT && !address->bad && read_guard(address->text, g);
@@ -317,6 +326,66 @@ static void check_servers(const struct whole *w, const struct sw_yaml *pool)
 	}
 }
 
+/* Does a connection to @server come back to who made it?  On lo, "every address" takes those of
+ * loopback in.  Elsewhere it does not, and a server on the same port of another host is as good as
+ * any. */
+static bool leads_back(const struct guard *listen, const struct guard *server, bool on_lo)
+{
+	return collide(listen, server, !on_lo || !is_here(server));
+}
+
+static void check_loop(const struct whole *w, const struct sw_yaml *l, const struct sw_yaml *server)
+{
+	const char *interface = interface_of(w, l);
+	const bool on_lo = interface && strcmp(interface, "lo") == 0;
+	struct guard mine, its;
+
+	if (!usable(server, &its))
+		return;
+	for (const struct sw_yaml *a = items_of(l, "listen"); a; a = a->next) {
+		if (!usable(a, &mine) || !leads_back(&mine, &its, on_lo))
+			continue;
+		sw_mistake_add(w->m, server->line, server->column,
+			       "server %s is guarded by listener \"%s\"; let the service listen "
+			       "elsewhere, such as %s",
+			       server->text, name_of(l),
+			       its.family == AF_INET ? "127.0.0.1:8080" : "[::1]:8080");
+		return;
+	}
+}
+
+/* Servers that are what the listeners of their pool guard. */
+static void check_loops(const struct whole *w, const struct sw_yaml *pool)
+{
+	const char *name = text_of(pool, "name");
+
+	for (const struct sw_yaml *s = items_of(pool, "servers"); s; s = s->next)
+		for (const struct sw_yaml *l = items_of(w->root, "listeners"); l; l = l->next)
+			if (name && is_set(l, "upstreams") && !strcmp(text_of(l, "upstreams"), name))
+				check_loop(w, l, s);
+}
+
+/* Metrics on a guarded address: the connections would be the listener's. */
+static void check_metrics(const struct whole *w)
+{
+	const struct sw_yaml *metrics = sw_yaml_get(w->root, "metrics");
+	const char *address = is_set(metrics, "address") ? text_of(metrics, "address") : NULL;
+	struct guard mine, its;
+
+	if (!address || !read_guard(address, &its))
+		return;
+	for (const struct sw_yaml *l = items_of(w->root, "listeners"); l; l = l->next)
+		for (const struct sw_yaml *a = items_of(l, "listen"); a; a = a->next) {
+			if (!usable(a, &mine) || !collide(&mine, &its, false))
+				continue;
+			SAY(w, metrics, "address",
+			    "metrics.address %s is guarded by listener \"%s\"; take another address "
+			    "or port",
+			    address, name_of(l));
+			return;
+		}
+}
+
 static uint32_t count_or_default(const struct sw_yaml *map, const struct sw_group *group,
 				 const char *key)
 {
@@ -376,8 +445,11 @@ void sw_settings_check_whole(const struct sw_yaml *root, const struct sw_setting
 		check_xdp(&w, l);
 	}
 	check_addresses(&w);
-	for (const struct sw_yaml *p = items_of(root, "pools"); p; p = p->next)
+	for (const struct sw_yaml *p = items_of(root, "pools"); p; p = p->next) {
 		check_servers(&w, p);
+		check_loops(&w, p);
+	}
+	check_metrics(&w);
 	check_flood(&w);
 	check_key_file(&w, look);
 }

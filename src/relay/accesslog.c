@@ -23,6 +23,7 @@ struct sw_accesslog {
 	enum sw_access_form form;
 	struct event flush_ev;
 	bool waits;  /* flush_ev is pending */
+	bool off;    /* takes no lines */
 	char *bytes; /* owned: lines, in [at .. end); moved to the front when the room behind is
 			short */
 	size_t size, at, end;
@@ -200,6 +201,8 @@ void sw_accesslog_add(void *arg, const struct sw_access *a)
 	char line[SW_ACCESS_MAX];
 	size_t n;
 
+	if (log->off)
+		return;
 	/* Whoever lost a line waits until the loss was said, so that lines stay in their order. */
 	if (log->missing || room(log) < SW_ACCESS_MAX + LOST_LINE) {
 		log->missing++;
@@ -219,6 +222,13 @@ void sw_accesslog_add(void *arg, const struct sw_access *a)
 void sw_accesslog_set_form(struct sw_accesslog *log, enum sw_access_form form)
 {
 	log->form = form;
+	log->off = false;
+}
+
+void sw_accesslog_off(struct sw_accesslog *log)
+{
+	if (log)
+		log->off = true;
 }
 
 void sw_accesslog_get_stats(const struct sw_accesslog *log, struct sw_accesslog_stats *out)

@@ -28,14 +28,19 @@ struct sw_accesslog_stats {
 SW_MUST int sw_accesslog_new(struct event_base *base, int fd, enum sw_access_form form,
 			     size_t bytes, struct sw_accesslog **out);
 
-/** Write what is left, for a second at most.  NULL is allowed. */
+/** Write what is left, for a second at most: not for a loop that has to go on, see
+ *  sw_accesslog_off().  NULL is allowed. */
 void sw_accesslog_free(struct sw_accesslog *log);
 
 /** Add a line.  In the shape of sw_relay_config.access: @arg is the struct sw_accesslog. */
 void sw_accesslog_add(void *arg, const struct sw_access *a);
 
-/** Lines from here on have another form. */
+/** Lines from here on have another form.  Takes lines again after sw_accesslog_off(). */
 void sw_accesslog_set_form(struct sw_accesslog *log, enum sw_access_form form);
+
+/** Take no more lines.  Those that wait go out as the reader takes them, and so does the line about
+ *  lost ones; nothing waits here.  The log stays the caller's to free.  NULL is allowed. */
+void sw_accesslog_off(struct sw_accesslog *log);
 
 void sw_accesslog_get_stats(const struct sw_accesslog *log, struct sw_accesslog_stats *out);
 

@@ -54,6 +54,21 @@ void sw_relay_ran_out(struct sw_relay *r, const char *what, int err)
 		      r->stats.accepted);
 }
 
+/* Once a second at most, with the lines of sw_relay_ran_out(). */
+static void log_limit(struct sw_relay *r)
+{
+	const uint64_t now = sw_relay_now_ms();
+
+	if (r->logged_ms && now - r->logged_ms < RAN_OUT_EVERY_MS)
+		return;
+	r->logged_ms = now;
+	sw_relay_logf(r, true,
+		      "no more connections: the limit in all is reached, which is that of "
+		      "limits.connections or what the limit of descriptors leaves room for; reset: "
+		      "%" PRIu64 " of %" PRIu64,
+		      r->stats.ended[SW_END_LIMIT], r->stats.accepted);
+}
+
 static void on_room(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd, (void)what;
@@ -334,6 +349,8 @@ void sw_relay_add(struct sw_relay *r, evutil_socket_t fd, const struct sockaddr 
 		rc = sw_limits_take(r->limits, &from.sa, &share);
 	if (rc != SW_LIMITS_OK) {
 		refuse(r, fd, &from, tag, cause_of[rc]);
+		if (rc == SW_LIMITS_TOTAL)
+			log_limit(r);
 		return;
 	}
 	if (sw_conn_start(r, fd, &from, tag, &share))

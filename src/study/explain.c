@@ -12,7 +12,6 @@
 #include <string.h>
 
 #define PROGRESS_PACKETS 8192
-#define SEARCHES	 20 /* refused ACKs a second that are looked into deeply */
 #define TCP_CSUM	 16 /* offset of the checksum in the TCP header */
 
 struct run {
@@ -231,7 +230,9 @@ static int open_pcapng(struct run *r, struct sw_capture *c)
 static int open_all(struct run *r, struct sw_capture *c)
 {
 	const struct sw_judge_config jc = { .masters = r->cf->masters, .alg = r->cf->alg,
-					    .searches = SEARCHES, .effort = SW_EFFORT_QUICK };
+					    .searches = SW_EXPLAIN_SEARCHES,
+					    .searches_max = SW_EXPLAIN_SEARCHES_MAX,
+					    .effort = SW_EFFORT_QUICK };
 	int rc = sw_summary_init(&r->sum);
 
 	if (rc == 0)
@@ -257,6 +258,7 @@ static void finish(struct run *r)
 	r->result->packets = r->sum.packets;
 	r->result->segments = r->sum.segments;
 	r->result->flows = r->sum.flows;
+	r->result->unsearched = sw_judge_unsearched(r->judge);
 	if (r->cf->text)
 		sw_report_text(r->cf->text, &r->sum, r->cf, r->result);
 	if (r->json)

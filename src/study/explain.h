@@ -13,6 +13,12 @@
 #include "study/summary.h"
 
 #define SW_EXPLAIN_LADDERS 100 /* connections drawn unless told otherwise */
+/*
+ * Refused ACKs whose neighbours are searched: a second of the capture, so that a flood does not
+ * use up the whole, and in all, so that a file whose clock runs fast costs no more.
+ */
+#define SW_EXPLAIN_SEARCHES	20
+#define SW_EXPLAIN_SEARCHES_MAX 10000
 
 struct sw_explain_config {
 	const char *name; /* of the capture, for reports; borrowed */
@@ -35,6 +41,7 @@ struct sw_explain_result {
 	uint64_t packets, segments, flows;
 	uint64_t drawn, undrawn; /* connections with a ladder; that would have had one */
 	uint64_t collapsed; /* connections that are only in the counts */
+	uint64_t unsearched; /* refused packets with the plain reason: SW_EXPLAIN_SEARCHES */
 	bool damaged;	    /* the capture could not be read to its end: ->err */
 	char err[SW_CAPTURE_ERR];
 };

@@ -371,6 +371,7 @@ static json_t *limits_of(const struct sw_summary *s, const struct sw_explain_con
 	set_int(o, "evicted_open", s->evicted_alive);
 	set_int(o, "evicted_ended", s->evicted_over);
 	set_int(o, "only_counted", r->collapsed);
+	set_int(o, "not_searched", r->unsearched);
 	set_text(o, "damaged", r->damaged ? r->err : NULL);
 	return o;
 }

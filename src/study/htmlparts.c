@@ -225,6 +225,11 @@ static void put_limits(FILE *out, const struct sw_summary *s, const struct sw_ex
 			"and %s open ones left it early.</p>\n", cf->flows,
 			sw_count_text(s->evicted_unopened, n),
 			sw_count_text(s->evicted_alive, m));
+	if (r->unsearched)
+		fprintf(out, "<p class=\"dim\">%s refused packets have the plain reason: at most %d a "
+			"second and %d in all are compared with other ports, times and numbers."
+			"</p>\n", sw_count_text(r->unsearched, n), SW_EXPLAIN_SEARCHES,
+			SW_EXPLAIN_SEARCHES_MAX);
 }
 
 void sw_htmlparts_summary(FILE *out, struct sw_summary *s, const struct sw_explain_config *cf,

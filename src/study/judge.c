@@ -19,6 +19,7 @@ struct sw_judge {
 	bool keyed;	    /* ->cx has keys that somebody gave us */
 	bool any;	    /* whatever comes in is guarded */
 	struct sw_budget searches;
+	uint64_t searches_left, unsearched;
 	enum sw_effort effort;
 	sw_mono last;	    /* latest capture time: budgets never run backwards */
 };
@@ -42,6 +43,7 @@ int sw_judge_new(struct sw_judge **out, const struct sw_judge_config *cf)
 	j->any = policy.nguard == 0;
 	j->effort = cf->effort;
 	sw_budget_init(&j->searches, cf->searches, cf->searches, j->last);
+	j->searches_left = cf->searches_max ? cf->searches_max : UINT64_MAX;
 	/* No packet of a capture can aim at a slot of the memory: the seed need not be secret. */
 	if (!sw_ctx_init(&j->cx, &policy, cf->alg, cf->masters ? cf->masters : &none, 1,
 			 (sw_wall){ 0 }, j->last)) {
@@ -197,6 +199,21 @@ static void add_age(struct sw_text *t, const struct sw_judgement *jm, const stru
 		sw_text_add(t, ", minted by a clock that runs ahead");
 }
 
+static bool may_search(struct sw_judge *j)
+{
+	if (j->searches_left == 0 || !sw_budget_take(&j->searches, j->last)) {
+		j->unsearched++;
+		return false;
+	}
+	j->searches_left--;
+	return true;
+}
+
+uint64_t sw_judge_unsearched(const struct sw_judge *j)
+{
+	return j->unsearched;
+}
+
 /* Why the cookie of @ack is nearly right, as far as the budget lasts. */
 static void add_neighbour(struct sw_judge *j, struct sw_text *t, const struct sw_seg *ack,
 			  const struct sw_case *c)
@@ -204,7 +221,7 @@ static void add_neighbour(struct sw_judge *j, struct sw_text *t, const struct sw
 	struct sw_neighbour near;
 	char text[SW_SENTENCE_MAX];
 
-	if (!sw_budget_take(&j->searches, j->last) ||
+	if (!may_search(j) ||
 	    !sw_neighbour_find(&j->cx.keys.masters, j->cx.keys.alg, ack, c->at, j->effort, &near) ||
 	    near.kind == SW_NEAR_NONE)
 		return;

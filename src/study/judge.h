@@ -23,7 +23,11 @@ struct sw_judge_config {
 	 * whatever the caller calls SW_WAY_IN is guarded.
 	 */
 	const struct sw_policy *policy;
-	uint32_t searches;	/* refused ACKs a second that are looked into: study/neighbour.h */
+	/*
+	 * Refused ACKs that are looked into (study/neighbour.h): so many a second of the capture's
+	 * clock, which whoever wrote the file has set, and so many in all; 0 for no end.
+	 */
+	uint32_t searches, searches_max;
 	enum sw_effort effort;	/* how far each of them is */
 };
 
@@ -74,6 +78,9 @@ void sw_judge_free(struct sw_judge *j);
  * order in which they were captured; times may step back.
  */
 void sw_judge_packet(struct sw_judge *j, const struct sw_case *c, struct sw_judgement *out);
+
+/** @return how many packets were not looked into because the searches were used up. */
+uint64_t sw_judge_unsearched(const struct sw_judge *j);
 
 /**
  * One word for the line of facts: what sw_verdict_name() (study/words.h) says for a decision, else

@@ -11,6 +11,7 @@
 
 #define NS_PER_MS     1000000ull
 #define SEND_ATTEMPTS 5
+#define RESETS_NS     (1000 * NS_PER_MS) /* for the last resets of a run that ends early */
 #define HEAR_MAX      256 /* packets between two looks at the clock */
 
 /* What a port waits for. */
@@ -30,6 +31,7 @@ struct run {
 	struct sw_probe_base base;
 	uint64_t pace_ns; /* no packet before this, CLOCK_MONOTONIC */
 	char *err;
+	char unsaid[SW_PROBE_ERR]; /* errors behind the one that ended the run */
 };
 
 static uint64_t clock_ns(clockid_t id)
@@ -291,15 +293,28 @@ static void wait_until(const struct run *r, uint64_t due)
 	(void)ppoll(&pfd, 1, &ts, &none); /* a signal ends it, and the caller looks at stop */
 }
 
-/* Take back what is open before leaving early. */
+static void sleep_until(uint64_t at)
+{
+	const struct timespec ts = { (time_t)(at / 1000000000u), (long)(at % 1000000000u) };
+
+	(void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+}
+
+/*
+ * Take back what is open before leaving early, at the pace of all packets, and for RESETS_NS at
+ * most: whatever is left the kernel resets once the quiet sockets are gone (docs/probe.md).
+ */
 static void reset_all(struct run *r)
 {
-	for (unsigned i = 0; i < r->nports; i++) {
-		const bool open = r->prog[i].wait == HELD || r->prog[i].wait == TO_RESET;
+	const uint64_t end = clock_ns(CLOCK_MONOTONIC) + RESETS_NS;
 
-		if (open)
-			(void)send_rst(r, i, 0);
-		r->prog[i].wait = DONE;
+	r->err = r->unsaid;
+	for (unsigned i = 0; i < r->nports && r->pace_ns < end; i++) {
+		if (r->prog[i].wait != HELD && r->prog[i].wait != TO_RESET)
+			continue;
+		sleep_until(r->pace_ns);
+		(void)send_rst(r, i, 0);
+		r->pace_ns = clock_ns(CLOCK_MONOTONIC) + SW_PROBE_PACKET_NS;
 	}
 }
 
@@ -339,8 +354,7 @@ int sw_probe_run(struct sw_probe_net *net, const struct sw_probe_config *cf,
 		hear_all(&r);
 		rc = act_all(&r, clock_ns(CLOCK_MONOTONIC));
 	}
-	if (rc == 0)
-		reset_all(&r);
+	reset_all(&r);
 	free(r.prog);
 	return rc;
 }

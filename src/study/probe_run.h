@@ -40,8 +40,9 @@ struct sw_probe_config {
  * are taken of open ports only.
  *
  * @param ports  In: port and s.  Out: n and the samples.
- * @param stop   When it becomes true: resets for what is open, then return.  Keep the signals
- *               that set it blocked: they are let in while this function waits.
+ * @param stop   When it becomes true, or when sending fails: resets for what is open at the same
+ *               pace, for a second at most, then return.  Keep the signals that set it blocked:
+ *               they are let in while this function waits.
  * @return 0, or a negative errno with @err written.
  */
 SW_MUST int sw_probe_run(struct sw_probe_net *net, const struct sw_probe_config *cf,

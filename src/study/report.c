@@ -209,6 +209,11 @@ static void put_limits(FILE *out, const struct sw_summary *s, const struct sw_ex
 		fprintf(out, "the table of %zu connections was full: %s unopened and %s open ones "
 			"left it early; --flows N makes it larger\n", cf->flows,
 			sw_count_text(s->evicted_unopened, n), sw_count_text(s->evicted_alive, m));
+	if (r->unsearched)
+		fprintf(out, "%s refused packets have the plain reason: at most %d a second and %d in "
+			"all are compared with other ports, times and numbers\n",
+			sw_count_text(r->unsearched, n), SW_EXPLAIN_SEARCHES,
+			SW_EXPLAIN_SEARCHES_MAX);
 	if (r->damaged)
 		fprintf(out, "the capture is damaged; this is what could be read before: %s\n",
 			r->err);

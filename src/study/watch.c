@@ -52,6 +52,11 @@ void sw_watch_free(struct sw_watch *w)
 	free(w);
 }
 
+uint64_t sw_watch_unsearched(const struct sw_watch *w)
+{
+	return sw_judge_unsearched(w->judge);
+}
+
 static bool guards(const struct sw_policy *p, enum sw_family family, const struct sw_addr *addr,
 		   uint16_t port)
 {

@@ -34,6 +34,9 @@ void sw_watch_free(struct sw_watch *w);
 SW_MUST bool sw_watch_packet(struct sw_watch *w, const struct sw_packet *p,
 			     struct sw_judgement *jm, enum sw_way *way);
 
+/** sw_judge_unsearched() of its judge. */
+uint64_t sw_watch_unsearched(const struct sw_watch *w);
+
 /** Was the packet refused, whoever would answer it with a reset? */
 bool sw_judgement_refused(const struct sw_judgement *jm);
 /** Was it answered by a cookie, or proven, or a cookie of ours? */

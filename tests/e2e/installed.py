@@ -85,8 +85,6 @@ class InstalledCase(LabCase):
         user = u.one("User")
         self.system.run("install", "-d", "-o", user, "-g", u.one("Group"), "-m",
                         u.one("RuntimeDirectoryMode"), "/run/" + u.one("RuntimeDirectory"))
-        before = self.system.run(*u.setpriv(), *u.command("ExecStartPre"), check=False)
-        self.assertEqual(before.returncode, 0, before.stdout + before.stderr)
         program, *args = u.command("ExecStart")
         return self.lab.start_synward(*args, binary=program,
                                       wrap=[*self.system.wrap, *u.setpriv()])

@@ -269,6 +269,40 @@ class Run(LabCase):
         self.assertEqual(synward.end_now(), OK)
         self.assertFalse(os.path.exists(self.file.socket), "its socket is left")
 
+    def test_a_file_that_a_reload_cannot_read(self):
+        """root gives up the right to read what is not its own.  The advice is a command."""
+        self.lab.serve(echo)
+        key = self.lab.new_key()
+        self.file = ConfigFile(self.lab, key_file=key)
+        for path in (self.file.path, key):
+            os.chmod(path, 0o600)
+            os.chown(path, 65534, 65534)
+        synward = self.file.run()
+        for path in (self.file.path, key):
+            self.assertIn(f"{path} cannot be read by root: a reload will fail; run: chown root "
+                          f"{path}\n", synward.log())
+        os.chown(self.file.path, 0, 0)
+        code, text = self.file.reload(write=False)
+        self.assertEqual(code, CONFIG, text)
+        self.assertIn(f"{key}: Permission denied; give it to the user that synward runs as: chown "
+                      f"USER {key}", text)
+        os.chown(key, 0, 0)
+        code, text = self.file.reload(write=False)
+        self.assertEqual(code, OK, text)
+
+    def test_a_loop(self):
+        """The service is where the listener guards: in a file, and with options."""
+        wrong = f'server {VICTIM4}:80 is guarded by listener "'
+        self.file = ConfigFile(self.lab)
+        self.file.app["servers"] = [f"{VICTIM4}:80"]
+        self.file.write()
+        for args, code in ((("-c", self.file.path), CONFIG),
+                           (("-i", "lo", "-l", f"{VICTIM4}:80", "-u", f"{VICTIM4}:80"), USAGE)):
+            p = self.lab.start_synward("run", *args, ready=False)
+            self.assertEqual(p.wait(10), code, p.log())
+            self.assertIn(wrong, p.log())
+            self.lab.processes.remove(p)
+
     def test_unknown_user(self):
         self.file = ConfigFile(self.lab, user="no-such-user")
         p = self.file.run(ready=False)

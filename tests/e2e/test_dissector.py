@@ -97,8 +97,8 @@ class Real(LabCase, Checked):
 
     def capture(self):
         path = os.path.join(self.lab.dir, "lab.pcap")
-        p = self.lab.client.spawn("tcpdump", "tcpdump", "--immediate-mode", "-U", "-Z", "root", "-i",
-                                  "eth0", "-w", path, "tcp")
+        p = self.lab.client.spawn("tcpdump", "tcpdump", "--immediate-mode", "-U", "-B", "16384", "-Z", "root",
+                                  "-i", "eth0", "-w", path, "tcp")
         self.assertTrue(wait_for(lambda: "listening" in p.log(), 5))
         return p, path
 
@@ -255,10 +255,24 @@ class Made(Checked):
         self.assertNotIn("ack", frames[8])
         self.assertIn("the SYN-ACK is not in the capture", frames[9]["why"])
 
+    def test_a_late_copy_of_the_syn(self):
+        """It comes behind the SYN-ACK, and the ACK still returns the cookie; a SYN with another
+        number begins anew."""
+        syn, synack, ack = self.handshake(5, 1 << 20)
+        frames = self.frames([syn, synack, syn, ack])
+        self.assertEqual([frames[n]["kind"] for n in sorted(frames)],
+                         ["syn", "syn-ack", "syn", "ack"])
+        self.assertEqual((frames[4]["synack"], frames[2]["ack"]), ("2", "4"))
+        self.port -= 1
+        other = self.handshake(5, 1 << 20, client_isn=5000)[0]
+        self.assertEqual(set(self.frames([syn, synack, other, ack])), {1, 2, 3})
+
     def test_ports(self):
         packets = self.handshake(5) + self.handshake(6, port=8005) + self.handshake(7, port=443)
         for ports, want in (("80,443", {1, 2, 3, 7, 8, 9}), ("8000-8010", {4, 5, 6}),
                             ("443, 8005", {4, 5, 6, 7, 8, 9}), ("", set(range(1, 10))),
+                            (" ", set(range(1, 10))), ("http", set()), ("70000", set()),
+                            (",", set()), ("443,http", {7, 8, 9}),
                             ("81", set())):
             self.assertEqual(set(self.frames(packets, "-o", f"synward.ports:{ports}")), want, ports)
 

@@ -356,6 +356,44 @@ class Files(unittest.TestCase):
         p = self.run_explain("-w", "/nonexistent/x", path)
         self.assertEqual(p.returncode, 1)
 
+    def test_input_is_not_written_over(self):
+        """Neither by its name, nor by another name, nor as standard input."""
+        path, link = self.small(), self.path("link.pcap")
+        os.link(path, link)
+        with open(path, "rb") as f:
+            before = f.read()
+        for args in (["explain", "-w", link, path], ["trace", "-r", path, "-w", path],
+                     ["trace", "-r", path, "-w", link], ["explain", "--html", link, "-"],
+                     ["trace", "-r", "-", "-w", path]):
+            with open(path, "rb") as f:
+                p = subprocess.run([lab.SYNWARD, *args], stdin=f, capture_output=True, text=True)
+            self.assertEqual(p.returncode, 2, (args, p))
+            self.assertIn("is the file that is read; write another one", p.stderr)
+            with open(path, "rb") as f:
+                self.assertEqual(f.read(), before, args)
+
+    def test_searches_that_were_used_up(self):
+        """Thirty forged ACKs in a second: ten have the plain reason, and the summary says so."""
+        key, path = self.path("key"), self.path("forged.pcap")
+        with open(os.open(key, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as f:
+            f.write(subprocess.run([lab.SYNWARD, "secret", "new"], capture_output=True,
+                                   check=True).stdout)
+        captured.write_pcap(path, [(1700000000 + n / 1e6, ethernet(ip_packet(
+            "192.0.2.9", "192.0.2.1", tcp_bytes("192.0.2.9", "192.0.2.1", 4000 + n, 80, 101, 901,
+                                                ACK)))) for n in range(30)])
+        limits = explain(path, "-k", key)["summary"]["limits"]
+        self.assertEqual(limits["not_searched"], 10)
+        want = "10 refused packets have the plain reason: at most 20 a second and "
+        page = self.path("page.html")
+        self.assertIn(want, self.run_explain("-k", key, "--html", page, path).stdout)
+        with open(page, encoding="utf-8") as f:
+            self.assertIn(want, f.read())
+        p = subprocess.run([lab.SYNWARD, "trace", "-r", path, "-k", key], capture_output=True,
+                           text=True, check=True)
+        self.assertIn("10 refused packets have the plain reason: at most 20 a second and 10000 in "
+                      "all", p.stderr)
+        self.assertEqual(explain(self.small(), "-k", key)["summary"]["limits"]["not_searched"], 0)
+
     def test_filter_show_and_standard_input(self):
         path = self.small(options=opt_mss(1400))
         only = explain(path, only="ip6 and port 4001")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Metrics add up, are the same in every view, and cannot be used against the service."""
+import contextlib
 import re
 import resource
 import socket
@@ -194,8 +195,9 @@ class Control(LabCase):
 class Hostile(LabCase):
     """What may be done to the port of the metrics must not be felt by the service."""
 
+    ASKS_ON = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"  # again and again, on one connection
     KINDS = (b"", b"GET /metrics HT", b"GET /stats HTTP/1.1\r\nHost: a\r\n\r\n" * 30,
-             b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n")
+             b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n", ASKS_ON)
 
     def setUp(self):
         super().setUp()
@@ -204,8 +206,24 @@ class Hostile(LabCase):
         self.stop = threading.Event()
         self.made = 0
 
-    def clients(self, count):
-        """That many at once, of all kinds, that never read; one that is cut off comes again."""
+    def clients(self, count, kinds=KINDS):
+        """That many at once, of all kinds, that hardly read; one that is cut off comes again."""
+        def hold(s, kind):
+            while not self.stop.is_set():
+                if s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                    break
+                if kind == self.ASKS_ON:
+                    self.stop.wait(0.15)
+                    try:
+                        if not s.recv(65536, socket.MSG_DONTWAIT):
+                            break
+                    except BlockingIOError:
+                        continue  # nobody has taken it in yet
+                    s.sendall(kind)
+                else:
+                    self.stop.wait(1)
+                    s.sendall(b"x")  # a byte now and then keeps it open
+
         def one(kind):
             while not self.stop.is_set():
                 try:
@@ -217,15 +235,11 @@ class Hostile(LabCase):
                     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
                     try:
                         s.sendall(kind)
-                        while not self.stop.is_set():  # a byte now and then keeps it open
-                            if s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                                break
-                            self.stop.wait(1)
-                            s.sendall(b"x")
+                        hold(s, kind)
                     except OSError:
                         pass
 
-        threads = [threading.Thread(target=one, args=(self.KINDS[i % len(self.KINDS)],), daemon=True)
+        threads = [threading.Thread(target=one, args=(kinds[i % len(kinds)],), daemon=True)
                    for i in range(count)]
         for t in threads:
             t.start()
@@ -262,6 +276,13 @@ class Hostile(LabCase):
         except (OSError, watch.http.client.HTTPException):
             return False
 
+    def test_clients_that_keep_asking_do_not_keep_the_door(self):
+        self.clients(64, [self.ASKS_ON])
+        self.assertTrue(wait_for(lambda: self.made >= 64, 20), f"only {self.made} connections")
+        for _ in range(5):
+            time.sleep(0.5)
+            self.assertTrue(self.answered(), "the door is shut")
+
     def test_a_silent_client_is_cut_off(self):
         for text in (b"", b"GET /metrics", b"GET /stats HTTP/1.1\r\nX: "):
             with self.lab.victim.connect(*self.w.METRICS, timeout=12) as s:
@@ -294,25 +315,50 @@ class Hostile(LabCase):
         self.assertTrue(wait_for(lambda: self.w.process.fds() == before, 90, 0.5),
                         "it is still there")
 
-    def test_too_many_subscribers_are_told(self):
+    def subscribe(self, connection):
+        """Its socket and the first line of the answer."""
+        connection.connect()
+        self.addCleanup(connection.sock.close)
+        connection.sock.sendall(b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n")
+        return connection.sock, connection.sock.recv(65536).split(b"\r\n")[0]
+
+    def test_on_tcp_the_oldest_subscriber_makes_room(self):
         kept = []
-        self.addCleanup(lambda: [s.close() for s in kept])
-        for _ in range(17):
-            s = self.lab.victim.connect(*self.w.METRICS)
+        for _ in range(20):
+            s, first = self.subscribe(self.w.tcp())
             kept.append(s)
-            s.sendall(b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n")
-            first = s.recv(65536).split(b"\r\n")[0]
+            self.assertEqual(first, b"HTTP/1.1 200 OK", len(kept))
+        for s in kept[:4]:
+            with contextlib.suppress(ConnectionResetError):
+                while s.recv(65536):
+                    pass
+        for s in kept[4:]:  # the samples go on
+            self.assertIn(b"event: sample", self.heard(s))
+
+    def heard(self, s):
+        """A whole sample and more, of now."""
+        text = s.recv(1 << 20)
+        while text and text.count(b"event: sample") < 2:
+            text += s.recv(1 << 20)
+        return text
+
+    def test_the_socket_has_places_of_its_own(self):
+        for _ in range(20):
+            self.subscribe(self.w.tcp())
+        kept = []
+        for _ in range(17):
+            s, first = self.subscribe(watch.UnixConnection(self.w.socket))
+            kept.append(s)
             want = b"HTTP/1.1 200 OK" if len(kept) <= 16 else b"HTTP/1.1 503 Service Unavailable"
             self.assertEqual(first, want, len(kept))
         for s in kept:
             s.close()
-        kept.clear()
         self.assertTrue(wait_for(self.subscribes, 10), "no place is free again")
 
     def subscribes(self):
-        with self.lab.victim.connect(*self.w.METRICS) as s:
-            s.sendall(b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n")
-            return s.recv(65536).startswith(b"HTTP/1.1 200")
+        s, first = self.subscribe(watch.UnixConnection(self.w.socket))
+        s.close()
+        return first == b"HTTP/1.1 200 OK"
 
     def test_out_of_descriptors(self):
         """No answer then, but no processor time either, and answers again after."""

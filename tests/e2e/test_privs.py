@@ -230,20 +230,24 @@ class Works(PrivsCase):
         self.assertTrue([line for line in refused if "CLONE_NEWNET" in line], "strace saw nothing")
 
     def test_flood_command(self):
-        """The command runs, as the user, without a capability, and gets none by setuid files."""
+        """The command runs, as the user, without a capability, and gets none by setuid files.  It
+        gets none of the main thread's haste either."""
         out = os.path.join(self.run_dir, "said")
         script = os.path.join(self.lab.dir, "command")
         with open(script, "w", encoding="ascii") as f:
-            f.write(f"grep -E '^(Uid|CapPrm|CapBnd|NoNewPrivs)' /proc/self/status >{out}\n")
+            f.write(f"(grep -E '^(Uid|CapPrm|CapBnd|NoNewPrivs)' /proc/self/status\n"
+                    f"printf 'Nice:\\t%s\\n' \"$(nice)\") >{out}.new\nmv {out}.new {out}\n")
         self.lab.bench_server()
         self.configure(RELAY, flood={"enter": 500, "leave": 100, "hold": "1s", "command": ["/bin/sh", script]})
-        self.start()
+        p = self.start()
+        self.assertLess(os.getpriority(os.PRIO_PROCESS, p.pid), 0)
         self.lab.hping3(6).wait(20)
         self.assertTrue(wait_for(lambda: os.path.exists(out) and os.path.getsize(out) > 50, 5, 0.1))
         with open(out, encoding="ascii") as f:
             said = dict(line.strip().split(":\t") for line in f)
         self.assertEqual(said["Uid"].split(), [str(self.user.pw_uid)] * 4)
         self.assertEqual((int(said["CapPrm"], 16), said["NoNewPrivs"]), (0, "1"))
+        self.assertEqual(said["Nice"], "0")
         self.assertEqual(int(said["CapBnd"], 16) & ~ALL, 0)
 
 

@@ -40,6 +40,14 @@ SYNPROXY = """
 """
 
 
+OWN_FIREWALL = """
+table inet own {{
+    chain output {{
+        type filter hook output priority 0
+        tcp dport {port} drop
+    }}
+}}
+"""
 NOBODY = "198.51.100.88"  # leads to the victim's interface, but is nobody's address
 
 
@@ -303,6 +311,47 @@ class Manners(ProbeCase):
         self.assertTrue(wait_for(lambda: self.half_open() == 0, 0.5), "left half-open")
         self.assertEqual(self.out_rsts(), before)
 
+    def resets(self, wire):
+        """How many came in at the victim since @wire was opened."""
+        n = 0
+        while wire.recv(lambda s: s.src == CLIENT4 and s.flags == RST, 0.3):
+            n += 1
+        return n
+
+    def interrupt(self, count):
+        """Stop a probe that holds @count SYN-ACKs: seconds it took to end, resets that it sent."""
+        responder = Responder(self, lambda s, n: n)
+        p = self.lab.client.spawn("probe", SYNWARD, "probe", "--samples", "8", NOBODY,
+                                  f"2001-{2000 + count}")
+        self.assertTrue(wait_for(lambda: responder.syns == count, 10), p.log())
+        wire = Wire(self.lab.victim)  # with room for the resets, since no SYN comes any more
+        self.addCleanup(wire.close)
+        start = time.monotonic()
+        self.assertEqual(p.stop(signal.SIGINT), 1)
+        return time.monotonic() - start, self.resets(wire)
+
+    def test_sigint_keeps_the_pace(self):
+        seconds, resets = self.interrupt(60)
+        self.assertGreaterEqual(resets, 59)  # the last answer may still have been on its way
+        self.assertGreaterEqual(seconds, (resets - 1) * 0.01)
+
+    def test_sigint_has_an_end(self):
+        """What would take longer than a second is the kernel's."""
+        _, resets = self.interrupt(150)
+        self.assertTrue(1 <= resets <= 101, resets)
+
+    def test_a_failure_takes_back(self):
+        """The second port cannot be sent to: the first does not stay half-open."""
+        self.listen()
+        self.lab.client.run("nft", "-f", "-", text=OWN_FIREWALL.format(port=81))
+        wire = Wire(self.lab.victim)
+        self.addCleanup(wire.close)
+        out = self.probe("--samples", 8, VICTIM4, "80,81", check=False)
+        self.assertEqual(out.returncode, 1)
+        self.assertIn("cannot send to port 81", out.stderr)
+        self.assertEqual(self.resets(wire), 1)
+        self.assertEqual(self.half_open(), 0)
+
     def test_sigkill_leaves_nothing(self):
         """The kernel is silent while the probe lives, and answers for the ports right after."""
         self.listen()
@@ -405,14 +454,7 @@ class Manners(ProbeCase):
         self.assertIn("CAP_NET_RAW", out.stderr)
 
     def test_own_firewall(self):
-        self.lab.client.run("nft", "-f", "-", text="""
-            table inet own {
-                chain output {
-                    type filter hook output priority 0
-                    tcp dport 80 drop
-                }
-            }
-""")
+        self.lab.client.run("nft", "-f", "-", text=OWN_FIREWALL.format(port=80))
         out = self.probe(VICTIM4, 80, check=False)
         self.assertEqual(out.returncode, 1)
         self.assertIn("a firewall of this host forbids it", out.stderr)

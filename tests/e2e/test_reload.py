@@ -123,6 +123,51 @@ class Reload(LabCase):
         self.assertTrue(wait_for(lambda: "reload: the keys are the same" in synward.log(), 5))
         self.talk(self.hold())
 
+    def test_a_key_file_that_fails_midway(self):
+        """It is good when it is checked and cannot be opened a moment later, for the first of two
+        listeners: the other one gets the key, the rest is changed, and the words say so."""
+        self.lab.serve(echo)
+        key = self.lab.new_key()
+        self.file = ConfigFile(self.lab, key_file=key)
+        self.file.config["listeners"].append(
+            {"name": "api", "listen": [f"{VICTIM4}:81"], "upstreams": "app"})
+        self.file.write()
+        trace = os.path.join(self.lab.dir, "strace")
+        # The start checks it, opens it for two listeners and tries whether the user may; the reload
+        # checks it again.
+        opens = 5
+        p = self.file.run(wrap=["strace", "-f", "-qq", "-o", trace, "-P", key, "-e", "trace=openat",
+                                "-e", f"inject=openat:error=EIO:when={opens + 1}"])
+        traced = int(self.lab.victim.run("pgrep", "-P", str(p.pid)).stdout.split()[0])
+        self.addCleanup(p.wait, 20)
+        self.addCleanup(os.kill, traced, signal.SIGTERM)
+        self.lab.victim.run(SYNWARD, "secret", "stage", key)
+        self.file.app["retries"] = 0
+        code, text = self.file.reload()
+        self.assertEqual(code, FAILED, text)
+        lines = text.removeprefix("synward reload: ").splitlines()
+        self.assertEqual(lines[0], "pool app: retries 1 -> 0")
+        self.assertRegex(lines[1], rf"^listener (web|api) keeps its key: {key}: Input/output error")
+        self.assertRegex(lines[2], "^keys active .* -> active .*, staged ")
+        self.assertEqual(lines[3:], [
+            "the rest was changed, but the key file could not be read again"])
+        code, text = self.file.reload()
+        self.assertEqual(code, OK, text)
+        for port in (80, 81):
+            self.talk(self.hold(port=port))
+
+    def test_more_lines_than_an_answer_holds(self):
+        self.start()
+        self.file.write("".join(f"nonsense_{n}_{'x' * 30}: 1\n" for n in range(99)))
+        code, text = self.file.reload(write=False)
+        self.assertEqual(code, CONFIG)
+        lines = text.splitlines()
+        left_out = re.fullmatch(r"and (\d+) more", lines[-2])
+        self.assertTrue(left_out, lines[-3:])
+        self.assertEqual(len(lines) - 2 + int(left_out.group(1)), 100, "99 keys, and no listeners")
+        self.assertEqual(lines[-1], "nothing was changed")
+        self.talk(self.hold())
+
     # ---- under load ----
 
     def changes_under_load(self, *changes, offload=None):

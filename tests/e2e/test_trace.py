@@ -3,12 +3,13 @@
 import json
 import os
 import signal
+import struct
 import subprocess
 import time
 
 from case import LabCase, main
-from frames import ACK, RST, SYN, RawClient
-from lab import SYNWARD, VICTIM4, VICTIM6
+from frames import ACK, RST, SYN, RawClient, ethernet, ip_packet, tcp_bytes
+from lab import CLIENT4, SYNWARD, VICTIM4, VICTIM6
 from process import wait_for
 
 FACTS = "synward: verdict="
@@ -155,6 +156,30 @@ class Ends(Trace):
         self.assertEqual(status["Gid"].split(), ["65534"] * 4)
         self.assertEqual(int(status["CapPrm"], 16) | int(status["CapEff"], 16), 0)
         self.ended(p)
+
+    def test_nobody_in_a_user_namespace(self):
+        """There root cannot become nobody; it reads a file, without any capability."""
+        head = struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1)
+        frame = ethernet(ip_packet(CLIENT4, VICTIM4, tcp_bytes(CLIENT4, VICTIM4, 4000, 80, 1, 0,
+                                                               SYN)))
+        packet = struct.pack("=IIII", 1700000000, 0, len(frame), len(frame)) + frame
+        with subprocess.Popen(["unshare", "-Urn", SYNWARD, "trace", "-r", "-"], text=False,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as p:
+            p.stdin.write(head + packet)
+            p.stdin.flush()
+
+            def dropped():
+                with open(f"/proc/{p.pid}/status", encoding="ascii") as f:
+                    lines = [line.split(":\t", 1) for line in f.read().splitlines()]
+                status = {words[0]: words[-1] for words in lines}
+                return status["NoNewPrivs"] == "1" and not any(
+                    int(status[c], 16) for c in ("CapPrm", "CapEff", "CapInh", "CapAmb"))
+
+            self.assertTrue(wait_for(dropped, 5))
+            out, err = p.communicate(packet, 10)
+            self.assertEqual(p.returncode, 0, err)
+            self.assertEqual(out.count(b" SYN: "), 2, (out, err))
 
     def test_reader_goes_away(self):
         """A closed pipe ends it, without an error."""

@@ -40,7 +40,7 @@ class TheUnit(LabCase):
 
     def test_commands_exist(self):
         u = unit.read()
-        for key in ("ExecStartPre", "ExecStart", "ExecReload"):
+        for key in ("ExecStart", "ExecReload"):
             argv = u.command(key)
             self.assertEqual(argv[0], "/usr/sbin/synward")
             self.assertIn(argv[1], commands.names())
@@ -53,6 +53,19 @@ class TheUnit(LabCase):
         with open(os.path.join(SOURCE, "src", "cli", "cli.h"), encoding="utf-8") as f:
             known = dict(re.findall(r"SW_EXIT_(\w+) = (\d+)", f.read()))
         self.assertEqual(codes, {known[n] for n in ("USAGE", "KERNEL", "CAPABILITY", "CONFIG")})
+
+    def test_the_exit_code_is_that_of_run(self):
+        """RestartPreventExitStatus= is about ExecStart= alone: what fails before it is tried again
+        and again."""
+        u = unit.read()
+        self.assertNotIn(("Service", "ExecStartPre"), u.settings)
+        path = os.path.join(self.lab.dir, "wrong.yaml")
+        with open(path, "w", encoding="ascii") as f:
+            f.write("interface: eth0\n")
+        argv = [path if w.endswith(".yaml") else w for w in u.command("ExecStart")[1:]]
+        out = commands.run(*argv)
+        self.assertIn(str(out.returncode), u.words("RestartPreventExitStatus"), out)
+        self.assertIn("listeners is missing", out.stderr)
 
     def test_it_stops_after_the_drain(self):
         """TimeoutStopSec is longer than the default drain."""

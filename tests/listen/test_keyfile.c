@@ -207,6 +207,26 @@ Test(keyfile, not_a_file)
 	rmdir(dir);
 }
 
+/* It is there, so another one is not what is missing. */
+Test(keyfile, of_another_user)
+{
+	static const char text[] = "active " A "\n";
+	char *path = write_file(text, sizeof(text) - 1, geteuid() == 0 ? 0600 : 0), err[200] = "";
+	char want[200];
+	struct sw_masters masters;
+	int rc;
+
+	cr_assert(geteuid() != 0 || seteuid(65534) == 0, "seteuid: %s", strerror(errno));
+	rc = sw_keyfile_read(path, &masters, err, sizeof(err));
+	cr_assert(getuid() != 0 || seteuid(0) == 0, "seteuid: %s", strerror(errno));
+	snprintf(want, sizeof(want),
+		 "%s: Permission denied; give it to the user that synward runs as: chown USER %s", path,
+		 path);
+	unlink(path);
+	cr_expect_eq(rc, -EACCES, "%d", rc);
+	cr_expect_str_eq(err, want);
+}
+
 Test(keyfile, too_long)
 {
 	static char text[SW_KEYFILE_MAX + 1];

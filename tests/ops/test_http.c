@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "ops/client.h"
-#include "ops/http.h"
+#include "ops/http_inside.h"
 #include "scene.h"
 
 #include <arpa/inet.h>
@@ -359,6 +359,83 @@ Test(http, tcp_is_read_only)
 	cr_expect_eq(tcp_status(port, "POST /reload HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello"),
 		     413, "no body is taken");
 	cr_expect_str_eq(o.told, "");
+	stop(&o);
+}
+
+/* Slots at 10 s: what a client asked for lately does not count, but when it came. */
+Test(http, who_came_first_makes_room)
+{
+	static const struct {
+		struct sw_slot slot[2];
+		int goes;
+	} rows[] = {
+#define SLOT(what, came, since)                                                                    \
+	{ .state = SW_SLOT_##what, .accepted_ms = (came), .since_ms = (since) }
+		{ { SLOT(IDLE, 5000, 5000), SLOT(IDLE, 0, 9990) }, 1 }, /* asks all the time */
+		{ { SLOT(IDLE, 9750, 9990), SLOT(IDLE, 9751, 9751) }, 0 },
+		{ { SLOT(IDLE, 9751, 9751), SLOT(IDLE, 9999, 9999) }, -1 },
+		{ { SLOT(BUSY, 0, 0), SLOT(IDLE, 9750, 9990) }, 1 },
+		{ { SLOT(BUSY, 9000, 9990), SLOT(IDLE, 9751, 9751) }, 0 },
+		{ { SLOT(BUSY, 9001, 9001), SLOT(BUSY, 9500, 9500) }, -1 },
+		{ { SLOT(BUSY, 8000, 8000), SLOT(BUSY, 0, 9990) }, 1 },
+		{ { SLOT(STREAM, 0, 0), SLOT(NEW, 0, 0) }, -1 },
+		{ { SLOT(FREE, 0, 0), SLOT(STREAM, 0, 0) }, -1 },
+#undef SLOT
+	};
+	static struct sw_door d = { .nslot = 2 };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct sw_slot *s;
+
+		memcpy(d.slot, rows[i].slot, sizeof(rows[i].slot));
+		s = sw_door_next_to_go(&d, 10000);
+		cr_expect_eq(s ? (int)(s - d.slot) : -1, rows[i].goes, "row %zu", i);
+	}
+}
+
+/* @return a connection that asked for /events.  @param want  Of the status. */
+static int subscribe(const void *at, socklen_t len, int want)
+{
+	static const char text[] = "GET /events HTTP/1.0\r\n\r\n";
+	const int family = ((const struct sockaddr *)at)->sa_family;
+	const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char reply[4096] = "";
+	int status = 0;
+
+	cr_assert_eq(connect(fd, at, len), 0);
+	cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	cr_assert_gt(recv(fd, reply, sizeof(reply) - 1, 0), 0);
+	(void)sscanf(reply, "HTTP/1.%*d %d", &status);
+	cr_assert_eq(status, want, "%s", reply);
+	return fd;
+}
+
+Test(http, strangers_take_subscriptions_from_each_other_only)
+{
+	struct sockaddr_in tcp = { .sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_un local = { .sun_family = AF_UNIX };
+	int fd[19], unix_fd[17];
+	char address[32], rest[4096];
+	struct owner o;
+	unsigned port = free_port();
+
+	tcp.sin_port = htons((uint16_t)port);
+	snprintf(address, sizeof(address), "127.0.0.1:%u", port);
+	start(&o, "subscribers", address);
+	memcpy(local.sun_path, o.path, strlen(o.path));
+	for (size_t i = 0; i < 19; i++)
+		fd[i] = subscribe(&tcp, sizeof(tcp), 200);
+	for (size_t i = 0; i < 17; i++)
+		unix_fd[i] = subscribe(&local, sizeof(local), i < 16 ? 200 : 503);
+	for (size_t i = 0; i < 3; i++)
+		while (recv(fd[i], rest, sizeof(rest), 0) > 0) /* until it is cut off */
+			;
+	cr_expect(recv(fd[3], rest, sizeof(rest), MSG_DONTWAIT) != 0, "cut off, too");
+	for (size_t i = 0; i < 19; i++)
+		close(fd[i]);
+	for (size_t i = 0; i < 17; i++)
+		close(unix_fd[i]);
 	stop(&o);
 }
 

@@ -4,10 +4,13 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* What is written to stderr from here on is read back by read_log(). */
@@ -188,4 +191,92 @@ Test(log, suppressed_lines_are_counted)
 	cr_expect_not(sw_log_may(&limit, (sw_mono){ 2 }, 1000, &skipped));
 	cr_expect_not(sw_log_may(&limit, (sw_mono){ 3 }, 1000, &skipped));
 	cr_expect_eq(sw_log_suppressed(), 2u);
+}
+
+/* Fill the pipe that stderr is.  A write to it blocks from here on. */
+static void fill(void)
+{
+	static const char full[4096];
+
+	cr_assert_eq(fcntl(STDERR_FILENO, F_SETFL, O_NONBLOCK), 0);
+	while (write(STDERR_FILENO, full, sizeof(full)) > 0)
+		;
+	cr_assert_eq(fcntl(STDERR_FILENO, F_SETFL, 0), 0);
+}
+
+static void empty(int fd)
+{
+	char some[4096];
+
+	while (read(fd, some, sizeof(some)) > 0)
+		;
+}
+
+/* The test would not come back if a write blocked, or if each line that was asked for waited. */
+Test(log, a_reader_that_stands_still_costs_lines_not_time, .timeout = 20)
+{
+	enum { N = 2000 };
+	const int fd = capture();
+	char *text;
+
+	unsetenv("JOURNAL_STREAM");
+	sw_log_open(SW_LOG_INFO);
+	fill();
+	errno = ENOENT;
+	sw_error("lost");
+	sw_info("lost");
+	cr_expect_eq(errno, ENOENT, "errno became %d", errno);
+	cr_expect_eq(sw_log_suppressed(), 2u, "%lu", sw_log_suppressed());
+	for (int i = 0; i < N; i++)
+		sw_logf(SW_LOG_ALWAYS, "counter");
+	cr_expect_eq(sw_log_suppressed(), 2u + N, "%lu", sw_log_suppressed());
+	empty(fd);
+	sw_info("goes on");
+	text = read_log(fd);
+	cr_expect_str_eq(text, "synward: goes on\n", "got:\n%s", text);
+	cr_expect_eq(sw_log_suppressed(), 2u + N);
+}
+
+/* Reads once a thread sleeps, or when it is done. */
+struct late_reader {
+	int fd, tid;
+	atomic_bool done;
+};
+
+static void *do_read_late(void *arg)
+{
+	struct late_reader *r = arg;
+	char path[64], state = 'R';
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", r->tid);
+	while (state != 'S' && !r->done) {
+		FILE *f = fopen(path, "re");
+
+		cr_assert_eq(fscanf(f, "%*d (%*[^)]) %c", &state), 1);
+		fclose(f);
+	}
+	empty(r->fd);
+	return NULL;
+}
+
+Test(log, what_was_asked_for_waits_for_its_reader, .timeout = 20)
+{
+	struct late_reader r = { .fd = capture(), .tid = (int)syscall(SYS_gettid) };
+	uint64_t before, tries = 0;
+	pthread_t thread;
+
+	unsetenv("JOURNAL_STREAM");
+	sw_log_open(SW_LOG_INFO);
+	do { /* the reader may come too late on a busy machine */
+		sw_info("there is room");
+		fill();
+		before = sw_log_suppressed();
+		r.done = false;
+		cr_assert_eq(pthread_create(&thread, NULL, do_read_late, &r), 0);
+		sw_logf(SW_LOG_ALWAYS, "ready");
+		r.done = true;
+		pthread_join(thread, NULL);
+		empty(r.fd);
+	} while (sw_log_suppressed() != before && ++tries < 50);
+	cr_expect_lt(tries, 50, "it does not wait");
 }

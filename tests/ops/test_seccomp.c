@@ -43,6 +43,9 @@ static long try_key(void) { return syscall(SYS_keyctl, 0, -1, 0); }
 static long try_peek(void) { return syscall(SYS_process_vm_readv, getpid(), NULL, 0, NULL, 0, 0); }
 static long try_uring(void) { return syscall(SYS_io_uring_setup, 1, NULL); }
 static long try_fault(void) { return syscall(SYS_userfaultfd, 0); }
+static long try_take_fd(void) { return syscall(SYS_pidfd_getfd, -1, 0, 0); }
+static long try_advise(void) { return syscall(SYS_process_madvise, -1, NULL, 0, 0, 0); }
+static long try_compare(void) { return syscall(SYS_kcmp, getpid(), getpid(), -1, 0, 0); }
 static long try_dumpable(void) { return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); }
 static long try_xdp_socket(void) { return socket(44 /* AF_XDP */, SOCK_RAW, 0); }
 static long try_vsock(void) { return socket(40 /* AF_VSOCK */, SOCK_STREAM, 0); }
@@ -130,22 +133,25 @@ static const struct row rows[] = {
 	{ "ptrace", try_ptrace, false, false, false },
 	{ "mount", try_mount, false, false, false },
 	{ "setns", try_setns, false, false, false },
-	{ "a mount namespace", try_new_mounts, false, false, false },
-	{ "a pid namespace", try_new_pids, false, false, false },
+	{ "a mount namespace", try_new_mounts, false, false, true },
+	{ "a pid namespace", try_new_pids, false, false, true },
 	{ "a module", try_module, false, false, false },
 	{ "perf", try_perf, false, false, false },
 	{ "keyctl", try_key, false, false, false },
 	{ "process_vm_readv", try_peek, false, false, false },
 	{ "io_uring", try_uring, false, false, false },
 	{ "userfaultfd", try_fault, false, false, false },
-	{ "loading BPF", try_prog_load, false, true, false },
-	{ "a BPF map", try_map_create, false, true, false },
-	{ "a network namespace", try_netns, false, true, false },
-	{ "its user namespace", try_user_netns, false, true, false },
+	{ "a descriptor of another process", try_take_fd, false, false, false },
+	{ "advice to another process", try_advise, false, false, false },
+	{ "comparing processes", try_compare, false, false, false },
+	{ "loading BPF", try_prog_load, false, true, true },
+	{ "a BPF map", try_map_create, false, true, true },
+	{ "a network namespace", try_netns, false, true, true },
+	{ "its user namespace", try_user_netns, false, true, true },
 	{ "fork", try_fork, false, true, true },
 	{ "exec", try_exec, false, false, true },
 	{ "kill", try_kill, false, false, true },
-	{ "chroot", try_chroot, false, false, true },
+	{ "chroot", try_chroot, false, false, false },
 	{ "setuid", try_setuid, false, false, true },
 	{ "dumpable again", try_dumpable, false, false, true },
 	{ "a limit", try_core, false, false, true },
@@ -160,7 +166,7 @@ static const struct row rows[] = {
 	/* what it lives by */
 	{ "open for reading", try_read_file, true, true, true },
 	{ "asking for a limit", try_limit, true, true, true },
-	{ "a BPF map's element", try_map_lookup, true, true, false },
+	{ "a BPF map's element", try_map_lookup, true, true, true },
 	{ "TCP", try_inet, true, true, true },
 	{ "AF_PACKET", try_packet, true, true, true },
 	{ "netlink", try_netlink, true, true, true },

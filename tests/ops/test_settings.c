@@ -260,6 +260,62 @@ static const struct {
 	  "address and port once on an interface" },
 	{ "server twice", POOLED "  - { name: b, servers: [\"10.0.0.1:80\", \"10.0.0.1:80\"] }\n",
 	  "f:6:41: server 10.0.0.1:80 is in pool \"b\" twice, first on line 6; keep one" },
+	{ "server is what its listener guards",
+	  "interface: eth0\n"
+	  "listeners: [{ name: web, listen: [\"192.0.2.2:81\", \"192.0.2.1:80\"], upstreams: app }]\n"
+	  "pools: [{ name: app, servers: [\"10.0.0.1:80\", \"192.0.2.1:80\"] }]\n",
+	  "f:3:47: server 192.0.2.1:80 is guarded by listener \"web\"; let the service listen "
+	  "elsewhere, such as 127.0.0.1:8080" },
+	{ "server is what its listener guards, IPv6 in two forms",
+	  "interface: lo\n"
+	  "listeners: [{ name: web, listen: [\"[2001:db8::1]:80\"], upstreams: app }]\n"
+	  "pools: [{ name: app, servers: [\"[2001:db8:0::1]:80\"] }]\n",
+	  "f:3:32: server [2001:db8:0::1]:80 is guarded by listener \"web\"; let the service listen "
+	  "elsewhere, such as [::1]:8080" },
+	{ "loopback server under a listener of every address",
+	  "interface: lo\n"
+	  "listeners: [{ name: web, listen: [\"0.0.0.0:80\"], upstreams: app }]\n"
+	  "pools: [{ name: app, servers: [\"127.0.0.1:80\"] }]\n",
+	  "f:3:32: server 127.0.0.1:80 is guarded by listener \"web\"; let the service listen "
+	  "elsewhere, such as 127.0.0.1:8080" },
+	{ "loopback server under a listener of every address of another interface",
+	  "interface: eth0\n"
+	  "listeners: [{ name: web, listen: [\"0.0.0.0:80\"], upstreams: app }]\n"
+	  "pools: [{ name: app, servers: [\"127.0.0.1:80\"] }]\n", NULL },
+	{ "server of every address",
+	  "interface: lo\n"
+	  "listeners: [{ name: web, listen: [\"192.0.2.1:80\"], upstreams: app }]\n"
+	  "pools: [{ name: app, servers: [\"0.0.0.0:80\"] }]\n",
+	  "f:3:32: server 0.0.0.0:80 is guarded by listener \"web\"; let the service listen "
+	  "elsewhere, such as 127.0.0.1:8080" },
+	{ "server of another host under a listener of every address",
+	  "interface: eth0\n"
+	  "listeners: [{ name: web, listen: [\"0.0.0.0:80\"], upstreams: app }]\n"
+	  "pools: [{ name: app, servers: [\"10.0.0.1:80\"] }]\n", NULL },
+	{ "server guarded by a listener of another pool",
+	  "interface: eth0\n"
+	  "listeners:\n"
+	  "  - { name: web, listen: [\"192.0.2.1:80\"], upstreams: app }\n"
+	  "  - { name: two, listen: [\"192.0.2.1:81\"], upstreams: back }\n"
+	  "pools:\n"
+	  "  - { name: app, servers: [\"10.0.0.1:80\"] }\n"
+	  "  - { name: back, servers: [\"192.0.2.1:80\"] }\n", NULL },
+	{ "another port of the guarded address",
+	  "interface: eth0\n"
+	  "listeners: [{ name: web, listen: [\"192.0.2.1:80\"], upstreams: app }]\n"
+	  "pools: [{ name: app, servers: [\"192.0.2.1:8080\", \"127.0.0.1:80\"] }]\n", NULL },
+	{ "metrics on a guarded address", LISTENER "metrics: { address: \"192.0.2.1:80\" }\n",
+	  "f:7:21: metrics.address 192.0.2.1:80 is guarded by listener \"web\"; take another address or "
+	  "port" },
+	{ "metrics on every address", LISTENER "metrics: { address: \"0.0.0.0:80\" }\n",
+	  "f:7:21: metrics.address 0.0.0.0:80 is guarded by listener \"web\"; take another address or "
+	  "port" },
+	{ "metrics under a listener of every address",
+	  LISTENER "  - { name: six, listen: [\"[::]:9177\"], upstreams: app }\n"
+		   "metrics: { address: \"[::1]:9177\" }\n",
+	  "f:8:21: metrics.address [::1]:9177 is guarded by listener \"six\"; take another address or "
+	  "port" },
+	{ "metrics on loopback", LISTENER "metrics: { address: \"127.0.0.1:80\" }\n", NULL },
 	{ "leave not below enter", LISTENER "flood: { enter: 10, leave: 10 }\n",
 	  "f:7:28: leave: 10 is not below enter, which is 10; expected less" },
 	{ "enter below the default of leave", LISTENER "flood: { enter: 400 }\n",

@@ -274,6 +274,35 @@ Test(accesslog, another_form_from_here_on)
 	rig_free(&g);
 }
 
+/* Nobody reads.  The test would not come back if turning it off waited. */
+Test(accesslog, turned_off_it_waits_for_the_reader_by_and_by)
+{
+	enum { N = 5000, SIZE = 4 << 20 };
+	struct rig g = rig_new(SW_ACCESS_TEXT, 65536);
+	char *out = malloc(SIZE);
+	struct sw_accesslog_stats s;
+
+	sw_accesslog_off(NULL);
+	for (uint64_t i = 0; i < N; i++)
+		add(&g, i);
+	s = stats(&g);
+	cr_assert_gt(s.lost, 0, "a pipe took it all");
+	sw_accesslog_off(g.log);
+	add(&g, 0xabcdef);
+	cr_expect(stats(&g).lines == s.lines && stats(&g).lost == s.lost, "it takes lines");
+	drain_all(&g, out, SIZE);
+	cr_expect_eq(count(out, "synward: access client="), s.lines, "%zu lines of %lu",
+		     count(out, "synward: access client="), s.lines);
+	cr_expect_eq(count(out, "lines_lost"), 1, "the loss is not said");
+	cr_expect_null(strstr(out, "abcdef"), "the line from after is there");
+	sw_accesslog_set_form(g.log, SW_ACCESS_TEXT);
+	add(&g, 0xfedcba);
+	drain_all(&g, out, SIZE);
+	cr_expect_not_null(strstr(out, "id=0000000000fedcba\n"), "not on again: %s", out);
+	free(out);
+	rig_free(&g);
+}
+
 Test(accesslog, refuses_a_buffer_for_less_than_two_lines)
 {
 	struct event_base *base = event_base_new();

@@ -196,6 +196,32 @@ Test(judge, searches_have_a_budget)
 	sw_judge_free(j);
 }
 
+/* The clock of a file is its writer's: packets that are seconds apart share one budget, too. */
+Test(judge, searches_have_an_end)
+{
+	const struct sw_masters m = keys_masters(1);
+	const struct sw_judge_config cf = { .masters = &m, .searches = 2, .searches_max = 3 };
+	const struct frame_spec syn = keys_syn(SW_IP4, true);
+	struct sw_judge *j;
+	unsigned explained = 0;
+
+	cr_assert_eq(sw_judge_new(&j, &cf), 0, "no judge");
+	for (unsigned i = 0; i < 10; i++) {
+		const sw_wall at = { now.ns + i * SECOND_NS };
+		const struct sw_cookie c = keys_mint(&m, 0, SW_MAC_HMAC_SHA256, &syn, at);
+		struct frame_spec ack = keys_ack(&syn, &c);
+		struct sw_judgement jm;
+
+		ack.dport = 8443;
+		jm = judge(j, &ack, SW_WAY_IN, at);
+		cr_expect_eq(jm.decision.why, SW_WHY_COOKIE_FORGED, "%u: %s", i, jm.facts);
+		cr_expect_eq(sw_judge_unsearched(j), i < 3 ? 0 : i - 2);
+		explained += strstr(jm.sentence, "right cookie for port") != NULL;
+	}
+	cr_expect_eq(explained, 3, "%u", explained);
+	sw_judge_free(j);
+}
+
 Test(judge, guards)
 {
 	const struct sw_masters m = keys_masters(1);
