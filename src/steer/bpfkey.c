@@ -6,22 +6,15 @@
 #include <openssl/sha.h>
 #include <string.h>
 
-/* The state of SHA-256 behind one block of the key, padded with zeros, xor @pad. */
-static bool padded_state(uint32_t out[8], const uint8_t key[SW_KEY_LEN], uint8_t pad)
+/* The eight words of a state that the core keeps as libcrypto's SHA256_CTX. */
+static void put_state(uint32_t out[8], const uint8_t state[SW_SHA256_CTX])
 {
-	uint8_t block[SHA256_CBLOCK];
 	SHA256_CTX cx;
-	bool ok;
 
-	memset(block, pad, sizeof(block));
-	for (size_t i = 0; i < SW_KEY_LEN; i++)
-		block[i] ^= key[i];
-	ok = SHA256_Init(&cx) && SHA256_Update(&cx, block, sizeof(block));
+	memcpy(&cx, state, sizeof(cx));
 	for (size_t i = 0; i < 8; i++)
 		out[i] = cx.h[i];
-	OPENSSL_cleanse(block, sizeof(block));
 	OPENSSL_cleanse(&cx, sizeof(cx));
-	return ok;
 }
 
 static uint64_t little_endian(const uint8_t *b)
@@ -35,10 +28,17 @@ static uint64_t little_endian(const uint8_t *b)
 
 bool sw_bpf_key_make(struct sw_bpf_key *out, const uint8_t key[SW_KEY_LEN], sw_epoch epoch)
 {
+	struct sw_mac mac;
+
 	memset(out, 0, sizeof(*out));
+	if (!sw_mac_init(&mac, SW_MAC_HMAC_SHA256, key))
+		return false;
+	put_state(out->inner, mac.inner);
+	put_state(out->outer, mac.outer);
+	sw_mac_wipe(&mac);
 	out->epoch = epoch.n;
 	out->live = 1;
 	out->sip[0] = little_endian(key);
 	out->sip[1] = little_endian(key + 8);
-	return padded_state(out->inner, key, 0x36) && padded_state(out->outer, key, 0x5c);
+	return true;
 }

@@ -161,9 +161,6 @@ static int put_host(struct sw_steer *st)
 {
 	const __u32 zero = 0;
 
-	st->host.known = SW_BPF_KNOWN_NONE;
-	if (st->known.words)
-		st->host.known = st->known.half;
 	return bpf_map_update_elem(bpf_map__fd(st->bpf->maps.host), &zero, &st->host, BPF_ANY) ?
 		       -errno :
 		       0;
@@ -190,6 +187,7 @@ static int load(struct sw_steer *st, const struct sw_steer_config *cf, char *err
 	(void)!sw_known_open(&st->known, bpf_map__fd(st->bpf->maps.known));
 	for (size_t i = 0; i < cf->nguard; i++)
 		sw_known_add_port(&st->known, htons(cf->guard[i].port), mono_now());
+	st->host.known = SW_BPF_KNOWN_NONE;
 	st->host.known_both = st->known.words != NULL;
 	rc = put_host(st);
 	if (rc)

@@ -280,12 +280,11 @@ static void forget_keys(struct sw_xdp *x, unsigned index)
 		(void)!sw_xdp_put_key(x, index, slot, &none);
 }
 
-static void forget_counters(struct sw_xdp *x, int map_fd, unsigned index)
+static void forget_counters(int map_fd, unsigned index)
 {
 	const int ncpu = libbpf_num_possible_cpus();
 	__u64 *none = ncpu > 0 ? calloc((size_t)ncpu, sizeof(*none)) : NULL;
 
-	(void)x;
 	for (__u32 i = 0; none && i < SW_NWHY; i++) {
 		const __u32 row = index * SW_BPF_WHY_STRIDE + i;
 
@@ -305,9 +304,9 @@ void sw_xdp_leave(struct sw_xdp *x, unsigned index)
 		forget_rows(x, index, true);
 		forget_rows(x, index, false);
 		forget_keys(x, index);
-		forget_counters(x, bpf_map__fd(x->bpf->maps.counters), index);
+		forget_counters(bpf_map__fd(x->bpf->maps.counters), index);
 		if (x->tc)
-			forget_counters(x, bpf_map__fd(x->tc->maps.counters), index);
+			forget_counters(bpf_map__fd(x->tc->maps.counters), index);
 	} else {
 		SLIST_REMOVE(&all, x, sw_xdp, link);
 		destroy(x);
