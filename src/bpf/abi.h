@@ -90,18 +90,36 @@ _Static_assert(sizeof(struct sw_bpf_host) == 24, "map value: no hidden padding")
 #define SW_BPF_KNOWN_WORDS (1u << (SW_BPF_KNOWN_BITS - 6)) /* of 64 bits; one half */
 #define SW_BPF_KNOWN_NONE 2u /* sw_bpf_host.known: neither half holds yet */
 
+/* @return an IPv4 address as the first eight bytes of a struct sw_addr. */
+static inline __u64 sw_bpf_word4(__be32 a)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return a;
+#else
+	return (__u64)a << 32;
+#endif
+}
+
+/* The bit of a flow, of its addresses by words of eight bytes. */
+static inline __u32 sw_bpf_known_mix(__u64 s0, __u64 s1, __u64 d0, __u64 d1, __be16 sport,
+				     __be16 dport)
+{
+	__u64 h = s0 * 0x9e3779b97f4a7c15ull ^ s1 * 0xc2b2ae3d27d4eb4full;
+
+	h ^= (d0 ^ d1 << 1) * 0x165667b19e3779f9ull;
+	h ^= ((__u64)sport << 16 | dport) * 0x27d4eb2f165667c5ull;
+	h ^= h >> 29;
+	h *= 0xbf58476d1ce4e5b9ull;
+	return (__u32)(h >> (64 - SW_BPF_KNOWN_BITS));
+}
+
 /** @return the bit of a flow: addresses as in struct sw_addr, ports in network order. */
 static inline __u32 sw_bpf_known_bit(const __u8 src[16], const __u8 dst[16], __be16 sport,
 				     __be16 dport)
 {
 	const __u64 *s = (const __u64 *)src, *d = (const __u64 *)dst;
-	__u64 h = s[0] * 0x9e3779b97f4a7c15ull ^ s[1] * 0xc2b2ae3d27d4eb4full;
 
-	h ^= (d[0] ^ d[1] << 1) * 0x165667b19e3779f9ull;
-	h ^= ((__u64)sport << 16 | dport) * 0x27d4eb2f165667c5ull;
-	h ^= h >> 29;
-	h *= 0xbf58476d1ce4e5b9ull;
-	return (__u32)(h >> (64 - SW_BPF_KNOWN_BITS));
+	return sw_bpf_known_mix(s[0], s[1], d[0], d[1], sport, dport);
 }
 
 /** A connection.  Addresses as struct sw_addr, ports in network order. */

@@ -373,6 +373,46 @@ static __always_inline bool is_for_us(void *data, void *end, const struct sw_bpf
 	return to && (h->any_mac || (to[0] == own[0] && to[1] == own[1] && to[2] == own[2]));
 }
 
+static __always_inline bool is_plain_ack(__u8 flags)
+{
+	return (flags & (TCP_SYN | TCP_RST | TCP_ACK)) == TCP_ACK;
+}
+
+/*
+ * Most frames of a busy host: an ACK of a flow that has a socket, behind no tag, IP option or extension
+ * header.  They go on unread: a socket that is there takes them, and where there is none any more TC
+ * keeps from a listener what proves nothing.  Who has had a connection may send at most what an
+ * open one would have let through as well.
+ */
+static __always_inline bool is_settled(void *data, void *end, __be16 type,
+				       const struct sw_bpf_host *h)
+{
+	const struct {
+		struct ip4 ip;
+		struct tcp tcp;
+	} *v4;
+	const struct {
+		struct ip6 ip;
+		struct tcp tcp;
+	} *v6;
+
+	if (type == bpf_htons(ETH_P_IP)) {
+		v4 = at(data, end, ETH_HLEN, sizeof(*v4));
+		return v4 && v4->ip.ver_ihl == 0x45 && v4->ip.proto == IPPROTO_TCP &&
+		       !(v4->ip.frag & bpf_htons(0x3fff)) && is_plain_ack(v4->tcp.flags) &&
+		       known_holds(h, sw_bpf_known_mix(sw_bpf_word4(*(const __be32 *)v4->ip.src), 0,
+						       sw_bpf_word4(*(const __be32 *)v4->ip.dst), 0,
+						       v4->tcp.sport, v4->tcp.dport));
+	}
+	if (type == bpf_htons(ETH_P_IPV6)) {
+		v6 = at(data, end, ETH_HLEN, sizeof(*v6));
+		return v6 && v6->ip.next == IPPROTO_TCP && is_plain_ack(v6->tcp.flags) &&
+		       known_holds(h, sw_bpf_known_bit(v6->ip.src, v6->ip.dst, v6->tcp.sport,
+						       v6->tcp.dport));
+	}
+	return false;
+}
+
 #define HEARD_SHIFT 22 /* 4 ms */
 
 /*
@@ -413,10 +453,12 @@ static __always_inline int answer_frame(struct xdp_md *ctx, bool see_tag)
 	struct packet *p;
 	__u32 state;
 
-	x = bpf_map_lookup_elem(&scratch, &zero);
 	h = bpf_map_lookup_elem(&host, &zero);
 	type = at(data, end, 12, 2);
-	if (!x || !h || !type || !is_for_us(data, end, h))
+	if (!h || !type || is_settled(data, end, *type, h) || !is_for_us(data, end, h))
+		return XDP_PASS;
+	x = bpf_map_lookup_elem(&scratch, &zero);
+	if (!x)
 		return XDP_PASS;
 	p = &x->p;
 	begin_packet(p, (__u32)bpf_xdp_get_buff_len(ctx));

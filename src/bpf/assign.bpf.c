@@ -92,6 +92,14 @@ __noinline int read_skb_options(struct __sk_buff *skb, struct packet *p)
 	return why;
 }
 
+/* The kernel resets what proves nothing.  The XDP program has bounded how much of it gets here, but
+ * for flows that are known. */
+static __always_inline bool may_be_reset(struct scratch *x, const struct sw_bpf_settings *s)
+{
+	return may_pass(&x->refuse[x->p.listener & (SW_BPF_LISTENERS - 1)], s->refuse_rate,
+			x->x.now);
+}
+
 /* Most frames have their headers in one piece.  Pulling them costs a copy where a frame is shared,
  * so it is not done for established traffic. */
 static __always_inline void pull(struct __sk_buff *skb)
@@ -147,10 +155,7 @@ static __always_inline int assign(struct __sk_buff *skb, struct bpf_sock *sk, st
 		return ACT_NEXT;
 	if (*slot == used_mark(x->x.tag)) {
 		count(&x->p, SW_WHY_DUPLICATE);
-		return may_pass(&x->refuse[x->p.listener & (SW_BPF_LISTENERS - 1)], s->refuse_rate,
-				x->x.now) ?
-			       ACT_NEXT :
-			       ACT_SHOT;
+		return may_be_reset(x, s) ? ACT_NEXT : ACT_SHOT;
 	}
 	fill_attrs(&attrs, &x->p, &x->proof, s);
 	len = listener->sk_ack_backlog;
@@ -166,8 +171,7 @@ static __always_inline int assign(struct __sk_buff *skb, struct bpf_sock *sk, st
 	return ACT_NEXT;
 }
 
-/* @sk listens.  The kernel resets what proves nothing, and the XDP program has bounded how much of
- * that there is. */
+/* @sk listens. */
 static __always_inline int offer(struct __sk_buff *skb, struct scratch *x, struct bpf_sock *sk,
 				 struct sw_bpf_settings *s)
 {
@@ -189,14 +193,16 @@ static __always_inline int offer(struct __sk_buff *skb, struct scratch *x, struc
 	}
 	if (why == SW_WHY_SYN_ANSWERED)
 		why = check_cookie(&x->x, p, s, &x->proof);
-	if (why == SW_WHY_ACK_PROVEN)
-		return assign(skb, sk, x, s);
-	/* It follows an ACK that found no place in the accept queue: it comes again behind it. */
 	flow_of(p, &x->flow);
+	if (why == SW_WHY_ACK_PROVEN) {
+		bpf_map_update_elem(&recent, &x->flow, &x->x.now, BPF_ANY);
+		return assign(skb, sk, x, s);
+	}
+	/* It follows an ACK that found no place in the accept queue: it comes again behind it. */
 	if (is_recent(&x->flow, x->x.now))
 		return shot(p, SW_WHY_QUEUE_FULL);
 	count(p, why);
-	return ACT_NEXT;
+	return may_be_reset(x, s) ? ACT_NEXT : ACT_SHOT;
 }
 
 /*

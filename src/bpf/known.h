@@ -42,6 +42,14 @@ static __always_inline bool known_is_set(const struct sw_bpf_host *h, __u32 bit)
 	return h->known == SW_BPF_KNOWN_NONE || !w || (*w >> (bit & 63) & 1);
 }
 
+/* @return true when the flow had a socket, or shares its bit with one that had. */
+static __always_inline bool known_holds(const struct sw_bpf_host *h, __u32 bit)
+{
+	const __u64 *w = known_word(h->known, bit);
+
+	return h->known != SW_BPF_KNOWN_NONE && w && (*w >> (bit & 63) & 1);
+}
+
 /* core/budget.c, one a CPU. */
 struct bucket {
 	__u64 last, credit;

@@ -226,12 +226,11 @@ static __always_inline bool is_guarded(struct __sk_buff *skb, const struct flow 
 /* The words of an address as struct sw_addr has them. */
 static __always_inline __u32 flow_bit(const struct flow *fl)
 {
-	__u64 a[4] = {};
+	__u64 a[4];
 
 	if (fl->family == 4) {
-		a[0] = fl->tuple.ipv4.saddr;
-		a[2] = fl->tuple.ipv4.daddr;
-		return sw_bpf_known_bit((const __u8 *)a, (const __u8 *)(a + 2), fl->tuple.ipv4.sport,
+		return sw_bpf_known_mix(sw_bpf_word4(fl->tuple.ipv4.saddr), 0,
+					sw_bpf_word4(fl->tuple.ipv4.daddr), 0, fl->tuple.ipv4.sport,
 					fl->tuple.ipv4.dport);
 	}
 	__builtin_memcpy(a, fl->tuple.ipv6.saddr, 32);
