@@ -359,6 +359,9 @@ int sw_steer(struct __sk_buff *skb)
 		return ACT_SHOT;
 	}
 	count(SW_WHY_STEERED);
+	/* The ring at the far end sees the frame all the same, and the stack there drops it at once
+	 * instead of looking for a route. */
+	bpf_skb_change_type(skb, PACKET_OTHERHOST);
 	return bpf_redirect_peer(pair_ifindex, 0);
 }
 
