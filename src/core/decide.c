@@ -104,7 +104,7 @@ static struct sw_synack synack_of(const struct sw_policy *p, const struct sw_seg
 }
 
 static struct sw_decision decide_syn(struct sw_ctx *cx, const struct sw_frame *f,
-				     const struct sw_seg *seg, sw_wall wall)
+				     const struct sw_seg *seg, sw_wall wall, sw_mono mono)
 {
 	const struct sw_terms offer = offer_of(&cx->policy, seg);
 	struct sw_decision d = verdict(SW_REPLY, SW_WHY_SYN_ANSWERED);
@@ -121,7 +121,7 @@ static struct sw_decision decide_syn(struct sw_ctx *cx, const struct sw_frame *f
 	if (d.why != SW_WHY_SYN_ANSWERED)
 		return verdict(SW_DROP, d.why);
 	d.synack = synack_of(&cx->policy, seg, &d.terms, &d.cookie);
-	sw_recent_forget(&cx->recent, seg);
+	sw_recent_forget(&cx->recent, seg, mono);
 	return d;
 }
 
@@ -193,7 +193,7 @@ struct sw_decision sw_decide(struct sw_ctx *cx, const struct sw_frame *f, struct
 		if ((seg->flags & SW_TCP_ACK) && !(seg->flags & (SW_TCP_FIN | SW_TCP_RST)))
 			return verdict(SW_DROP, SW_WHY_SYN_ACK);
 		/* Data in a SYN is not acknowledged: the client sends it again. */
-		d = decide_syn(cx, f, seg, wall);
+		d = decide_syn(cx, f, seg, wall, mono);
 		d.syn = true;
 		return d;
 	}

@@ -47,7 +47,10 @@ void sw_recent_init(struct sw_recent *r, uint64_t seed)
 
 void sw_recent_add(struct sw_recent *r, const struct sw_seg *seg, sw_mono now)
 {
-	r->slot[slot_of(r, seg)] = (struct sw_recent_slot){
+	const size_t i = slot_of(r, seg);
+
+	r->used[i >> 6] |= 1ull << (i & 63);
+	r->slot[i] = (struct sw_recent_slot){
 		.src = seg->src,
 		.dst = seg->dst,
 		.sport = seg->sport,
@@ -56,12 +59,17 @@ void sw_recent_add(struct sw_recent *r, const struct sw_seg *seg, sw_mono now)
 	};
 }
 
-void sw_recent_forget(struct sw_recent *r, const struct sw_seg *seg)
+void sw_recent_forget(struct sw_recent *r, const struct sw_seg *seg, sw_mono now)
 {
-	struct sw_recent_slot *s = &r->slot[slot_of(r, seg)];
+	const size_t i = slot_of(r, seg);
+	const uint64_t bit = 1ull << (i & 63);
 
-	if (is_of(s, seg))
-		s->until.ns = 0;
+	if (!(r->used[i >> 6] & bit))
+		return;
+	if (is_of(&r->slot[i], seg))
+		r->slot[i].until.ns = 0;
+	if (r->slot[i].until.ns <= now.ns)
+		r->used[i >> 6] &= ~bit;
 }
 
 bool sw_recent_has(const struct sw_recent *r, const struct sw_seg *seg, sw_mono now)

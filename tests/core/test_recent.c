@@ -76,11 +76,46 @@ Test(recent, a_new_syn_ends_the_memory_of_its_own_client_only)
 	sw_recent_add(&recent, &seg, start);
 	for (unsigned port = 1; port < 40000; port++) {
 		other.sport = (uint16_t)port;
-		sw_recent_forget(&recent, &other);
+		sw_recent_forget(&recent, &other, start);
 	}
 	cr_assert(sw_recent_has(&recent, &seg, start), "forgotten by others' SYNs");
-	sw_recent_forget(&recent, &seg);
+	sw_recent_forget(&recent, &seg, start);
 	cr_assert(!sw_recent_has(&recent, &seg, start), "kept after its own SYN");
+}
+
+static unsigned marked(void)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < SW_RECENT_SLOTS / 64; i++)
+		n += (unsigned)__builtin_popcountll(recent.used[i]);
+	return n;
+}
+
+/* SYNs clear the marks of what is over, and of nothing else. */
+Test(recent, marks_go_when_their_time_is_over)
+{
+	const struct sw_seg seg = seg_of(SW_IP4);
+	struct sw_seg other = seg;
+
+	sw_recent_init(&recent, 7);
+	cr_assert_eq(marked(), 0, "of an empty one");
+	sw_recent_add(&recent, &seg, start);
+	for (unsigned round = 0; round < 2; round++) {
+		const sw_mono now = { start.ns + SW_RECENT_NS - 1 + round };
+
+		for (unsigned port = 1; port < 60000; port++) {
+			other.sport = (uint16_t)port;
+			other.src.b[3] = (uint8_t)(seg.src.b[3] + 1);
+			sw_recent_forget(&recent, &other, now);
+		}
+		cr_assert_eq(marked(), round ? 0 : 1, "round %u: %u", round, marked());
+		cr_assert_eq(sw_recent_has(&recent, &seg, now), round == 0, "round %u", round);
+	}
+	sw_recent_add(&recent, &seg, start);
+	cr_assert(sw_recent_has(&recent, &seg, start), "added again");
+	sw_recent_forget(&recent, &seg, start);
+	cr_assert(!sw_recent_has(&recent, &seg, start), "its own SYN");
 }
 
 /* Ports of one client must not pile up in a few slots, and the seed must move them. */

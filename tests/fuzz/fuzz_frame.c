@@ -149,7 +149,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		sw_ctx_handed(&ctx, &seg, &d.cookie, mono);
 		must(sw_used_has(&ctx.used, d.cookie.tag));
 		must(sw_recent_has(&ctx.recent, &seg, mono));
-		sw_recent_forget(&ctx.recent, &seg);
+		sw_recent_forget(&ctx.recent, &seg, mono);
 		must(!sw_recent_has(&ctx.recent, &seg, mono));
 	}
 	free(tight);
