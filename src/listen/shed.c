@@ -5,6 +5,7 @@
 #include <linux/capability.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -21,10 +22,22 @@ bool sw_maps_need_cap(void)
 	return major < 5 || (major == 5 && minor < 19);
 }
 
+bool sw_first_needs_cap(void)
+{
+	struct rlimit rt;
+
+	return getrlimit(RLIMIT_RTPRIO, &rt) || rt.rlim_cur == 0;
+}
+
 uint64_t sw_shed_keeps(void)
 {
-	return BIT(CAP_NET_ADMIN) | BIT(CAP_NET_BIND_SERVICE) |
-	       (sw_maps_need_cap() ? BIT(CAP_BPF) : 0);
+	uint64_t keeps = BIT(CAP_NET_ADMIN) | BIT(CAP_NET_BIND_SERVICE);
+
+	if (sw_maps_need_cap())
+		keeps |= BIT(CAP_BPF);
+	if (sw_first_needs_cap())
+		keeps |= BIT(CAP_SYS_NICE);
+	return keeps;
 }
 
 /* Takes effect only with CAP_SETPCAP; without it the set is what the starter left. */

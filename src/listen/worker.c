@@ -82,15 +82,26 @@ static void take_keys(struct sw_worker *w, sw_mono now)
 	}
 }
 
+static bool is_to_drain(struct sw_worker *w)
+{
+	return atomic_load_explicit(&w->orders.drain, memory_order_acquire);
+}
+
+/* Before a turn: SYNs that come behind the order to go on are answered. */
+static void go_on(struct sw_worker *w)
+{
+	if (is_to_drain(w))
+		return;
+	w->to_see = w->ring_frames;
+	w->cx->draining = false;
+}
+
 /* Behind a turn of @n frames.  SYNs that were in the ring when the drain began are still answered:
  * whoever takes over has not seen them. */
 static void drain(struct sw_worker *w, unsigned n)
 {
-	if (!atomic_load_explicit(&w->orders.drain, memory_order_acquire)) {
-		w->to_see = w->ring_frames;
-		w->cx->draining = false;
+	if (!is_to_drain(w))
 		return;
-	}
 	w->to_see = n < SW_BURST || w->to_see <= n ? 0 : w->to_see - n; /* it was empty at the end */
 	if (w->to_see)
 		return;
@@ -108,6 +119,7 @@ static int turn(struct sw_worker *w, const struct sw_io *io, sw_mono mono)
 	take_keys(w, mono);
 	if (!sw_ctx_advance(w->cx, wall, mono))
 		sw_count(&w->n.why[SW_WHY_NO_KEY], 1);
+	go_on(w);
 	n = sw_turn(w->cx, &w->n, io, wall, mono);
 	waiting = sw_admit_settle(&w->ad, mono);
 	drain(w, n);

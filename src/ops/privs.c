@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "ops/privs.h"
 #include "listen/shed.h"
+#include "listen/worker.h"
 #include "ops/seccomp.h"
 
 #include <cap-ng.h>
@@ -56,7 +57,7 @@ static int complain(char *err, size_t errlen, int rc, const char *fmt, ...)
 	return rc;
 }
 
-uint64_t sw_privs_needed(const struct sw_privs_config *cf, bool maps_need_cap)
+uint64_t sw_privs_needed(const struct sw_privs_config *cf, bool maps_need_cap, bool first_needs_cap)
 {
 	uint64_t caps = 0;
 
@@ -67,7 +68,7 @@ uint64_t sw_privs_needed(const struct sw_privs_config *cf, bool maps_need_cap)
 	if (maps_need_cap)
 		caps |= BIT(CAP_BPF);
 	if (cf->reload) /* what the next configuration may ask for */
-		caps |= OPENING;
+		caps |= OPENING | (first_needs_cap ? BIT(CAP_SYS_NICE) : 0);
 	return caps;
 }
 
@@ -160,6 +161,7 @@ int sw_privs_prepare(const struct sw_privs_config *cf, char *err, size_t errlen)
 	int rc;
 
 	err[0] = '\0';
+	sw_thread_may_be_first();
 	rc = find_user(cf, &id, err, errlen);
 	if (!rc)
 		rc = set_bits(cf, &id, err, errlen);
@@ -286,7 +288,7 @@ static int check_threads(uint64_t allowed, char *err, size_t errlen)
 
 int sw_privs_drop(const struct sw_privs_config *cf, char *err, size_t errlen)
 {
-	const uint64_t caps = sw_privs_needed(cf, sw_maps_need_cap());
+	const uint64_t caps = sw_privs_needed(cf, sw_maps_need_cap(), sw_first_needs_cap());
 	const struct sw_seccomp_config sc = { .reload = cf->reload, .commands = cf->commands };
 	int rc;
 

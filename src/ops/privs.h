@@ -24,10 +24,12 @@ struct sw_privs_config {
 /**
  * The capabilities that are needed once everything is open.  Pure.
  *
- * @param maps_need_cap  sw_maps_need_cap() of listen/shed.h.
+ * @param maps_need_cap    sw_maps_need_cap() of listen/shed.h.
+ * @param first_needs_cap  sw_first_needs_cap() of listen/shed.h.
  * @return 1 << CAP_* of linux/capability.h for each.
  */
-SW_MUST uint64_t sw_privs_needed(const struct sw_privs_config *cf, bool maps_need_cap);
+SW_MUST uint64_t sw_privs_needed(const struct sw_privs_config *cf, bool maps_need_cap,
+				 bool first_needs_cap);
 
 /**
  * Call it before the first thread and before secrets are read.  The process becomes cf->user with

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -69,6 +70,16 @@ Test(shed, twice_is_once)
 	once = permitted();
 	sw_shed();
 	cr_assert_eq(permitted(), once, "%llx", (unsigned long long)permitted());
+}
+
+/* With a limit above 0 the scheduler asks for no capability. */
+Test(shed, keeps_nice_where_the_limit_is_0)
+{
+	const struct rlimit none = { 0, 0 };
+
+	cr_assert_eq(setrlimit(RLIMIT_RTPRIO, &none), 0, "lowering it is always allowed");
+	cr_expect(sw_first_needs_cap(), "limit 0");
+	cr_expect(sw_shed_keeps() & BIT(CAP_SYS_NICE), "given up");
 }
 
 Test(shed, maps_need_cap_by_release)

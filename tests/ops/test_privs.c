@@ -37,24 +37,25 @@ Test(privs, needed)
 {
 	static const struct {
 		struct sw_privs_config cf;
-		bool maps;
+		bool maps, first;
 		uint64_t caps;
 	} rows[] = {
-		{ { NULL, false, false, false, false }, false, 0 },
-		{ { NULL, true, false, false, false }, false, ADMIN },
-		{ { NULL, true, true, false, false }, false, ADMIN | BIND },
-		{ { NULL, false, true, false, false }, false, 0 },
-		{ { NULL, false, false, false, false }, true, BPF },
-		{ { NULL, true, true, false, false }, true, ADMIN | BIND | BPF },
-		{ { NULL, false, false, true, false }, false, ALL_OPEN },
-		{ { NULL, true, true, true, false }, false, ALL_OPEN },
-		{ { NULL, true, false, false, true }, false, ADMIN },
+		{ { NULL, false, false, false, false }, false, false, 0 },
+		{ { NULL, true, false, false, false }, false, false, ADMIN },
+		{ { NULL, true, true, false, false }, false, false, ADMIN | BIND },
+		{ { NULL, false, true, false, false }, false, false, 0 },
+		{ { NULL, false, false, false, false }, true, false, BPF },
+		{ { NULL, true, true, false, false }, true, false, ADMIN | BIND | BPF },
+		{ { NULL, false, false, true, false }, false, false, ALL_OPEN },
+		{ { NULL, true, true, true, false }, false, false, ALL_OPEN },
+		{ { NULL, true, false, false, true }, false, false, ADMIN },
+		{ { NULL, true, true, false, false }, false, true, ADMIN | BIND },
+		{ { NULL, true, true, true, false }, false, true, ALL_OPEN | BIT(CAP_SYS_NICE) },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		cr_expect_eq(sw_privs_needed(&rows[i].cf, rows[i].maps), rows[i].caps,
-			     "row %zu: %llx", i,
-			     (unsigned long long)sw_privs_needed(&rows[i].cf, rows[i].maps));
+		cr_expect_eq(sw_privs_needed(&rows[i].cf, rows[i].maps, rows[i].first), rows[i].caps,
+			     "row %zu", i);
 }
 
 Test(privs, status)
