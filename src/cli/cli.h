@@ -38,9 +38,6 @@ int sw_usage(const char *cmd, const char *fmt, ...) __attribute__((format(printf
 /** What getopt_long() returned as '?' or ':'.  @return SW_EXIT_USAGE. */
 int sw_usage_getopt(const char *cmd, int opt, char **argv);
 
-/** Read "500ms", "3s", "10m" or "1h"; "0" needs no unit.  @param ms  Written on success. */
-SW_MUST bool sw_opt_duration(const char *text, unsigned *ms);
-
 /**
  * Writing over the file that is being read would destroy it.
  *

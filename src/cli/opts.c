@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,30 +51,6 @@ static const char *read_digits(const char *text, unsigned long long *value)
 		return NULL;
 	*value = strtoull(text, NULL, 10);
 	return text + n;
-}
-
-bool sw_opt_duration(const char *text, unsigned *ms)
-{
-	static const struct {
-		char name[4];
-		unsigned ms;
-	} units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 } };
-	unsigned long long value;
-	const char *unit = read_digits(text, &value);
-
-	if (!unit)
-		return false;
-	if (!*unit && value == 0) {
-		*ms = 0;
-		return true;
-	}
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (strcmp(unit, units[i].name) == 0 && value <= INT_MAX / units[i].ms) {
-			*ms = (unsigned)value * units[i].ms;
-			return true;
-		}
-	}
-	return false;
 }
 
 bool sw_opt_number(const char *text, unsigned min, unsigned max, unsigned *out)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
+#include "ops/schema.h"
 #include "study/probe_show.h"
 
 #include <errno.h>
@@ -111,7 +112,7 @@ static int read_option(struct options *o, int opt, char **argv)
 					SW_PROBE_MAX_SAMPLES);
 		return SW_EXIT_OK;
 	case 't':
-		if (!sw_opt_duration(optarg, &o->timeout_ms) || o->timeout_ms < 10 ||
+		if (!sw_time_parse_ms(optarg, &o->timeout_ms) || o->timeout_ms < 10 ||
 		    o->timeout_ms > 60000)
 			return sw_usage("probe", "--timeout '%s': expected 10ms to 60s, such as 2s",
 					optarg);

@@ -27,7 +27,7 @@ static const char help_text[] =
 	"      --qdisc-bypass       faster, but tcpdump here does not see the SYN-ACKs\n"
 	"      --proxy-protocol V   v1 or v2: tell upstreams who the client is\n"
 	"      --connect-timeout T, --idle-timeout T, --drain-timeout T    (3s, 1h, 30s)\n"
-	"      --max-connections N  at the same time (0: no limit)\n"
+	"      --max-connections N  at the same time (0: as descriptors allow)\n"
 	"      --control PATH       Unix socket for status, top, drain and reload\n"
 	"  -v, --verbose            say more       -q, --quiet  warnings and errors only\n"
 	"T: 500ms, 3s, 10m, 1h.  SIGTERM drains, again: ends.  SIGHUP reloads the file.\n"

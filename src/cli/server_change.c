@@ -20,7 +20,6 @@ struct change {
 	struct sw_lines *lines;
 	struct sw_guarded_list listeners; /* new ones */
 	struct sw_pool_list pools;	  /* new ones */
-	bool limits;			  /* were changed */
 	int failed;			  /* errno */
 };
 
@@ -78,10 +77,14 @@ static bool prepare_limits(struct change *c)
 {
 	const struct sw_limits_config cf = sw_server_limits(c->to);
 
-	if (sw_limits_update(c->sv->limits, &cf) < 0)
-		return fail(c, ENOMEM, "limits: out of memory");
-	c->limits = true;
-	return true;
+	return sw_limits_prepare(c->sv->limits, &cf) == 0 ||
+	       fail(c, ENOMEM, "limits: out of memory");
+}
+
+static bool prepare_log(struct change *c)
+{
+	return sw_server_access_prepare(c->sv, &c->to->log) == 0 ||
+	       fail(c, ENOMEM, "log.access: out of memory");
 }
 
 static bool prepare_pool(struct change *c, const struct sw_pool_settings *p)
@@ -96,7 +99,7 @@ static bool prepare_pool(struct change *c, const struct sw_pool_settings *p)
 		if (rc == 0)
 			LIST_INSERT_HEAD(&c->pools, pool, link);
 	} else if (!sw_settings_same_pool(old, p)) {
-		rc = sw_pool_update(pool, p, err, sizeof(err));
+		rc = sw_pool_prepare(pool, p, err, sizeof(err));
 	}
 	return rc == 0 || fail(c, -rc, err);
 }
@@ -160,7 +163,8 @@ static bool prepare_listener(struct change *c, const struct sw_listener_settings
 	return prepare_guard(c, g, l);
 }
 
-static bool prepare_metrics(struct change *c)
+/* The last that can fail, because it moves at once. */
+static bool move_metrics(struct change *c)
 {
 	const char *address = c->to->metrics.address;
 	char err[300];
@@ -177,31 +181,16 @@ static bool prepare_metrics(struct change *c)
 
 static bool prepare(struct change *c)
 {
-	bool ok = prepare_limits(c);
+	bool ok = prepare_limits(c) && prepare_log(c);
 
 	for (uint32_t i = 0; i < c->to->npools && ok; i++)
 		ok = prepare_pool(c, &c->to->pools[i]);
 	for (uint32_t i = 0; i < c->to->nlisteners && ok; i++)
 		ok = prepare_listener(c, &c->to->listeners[i]);
-	return ok && prepare_metrics(c);
+	return ok && move_metrics(c);
 }
 
-/* Pools that were changed in place get their old settings back. */
-static void undo_pools(struct change *c)
-{
-	char err[400];
-
-	for (uint32_t i = 0; c->from && i < c->from->npools; i++) {
-		const struct sw_pool_settings *old = &c->from->pools[i];
-		const struct sw_pool_settings *now = sw_settings_pool(c->to, old->name);
-		struct sw_pool *pool = sw_server_pool(c->sv, old->name);
-
-		if (now && pool && !sw_settings_same_pool(old, now) &&
-		    sw_pool_update(pool, old, err, sizeof(err)) < 0)
-			sw_error("reload: cannot go back: %s", err);
-	}
-}
-
+/* Free what was made: nothing of what runs has changed. */
 static void undo(struct change *c)
 {
 	struct sw_guarded *g;
@@ -220,12 +209,10 @@ static void undo(struct change *c)
 		LIST_REMOVE(pool, link);
 		sw_pool_free(pool);
 	}
-	undo_pools(c);
-	if (c->limits && c->from) {
-		const struct sw_limits_config cf = sw_server_limits(c->from);
-
-		(void)!sw_limits_update(c->sv->limits, &cf);
-	}
+	LIST_FOREACH(pool, &c->sv->pools, link)
+		sw_pool_stay(pool);
+	sw_accesslog_free(c->sv->next_access);
+	c->sv->next_access = NULL;
 }
 
 static void switch_listeners(struct change *c)
@@ -252,8 +239,10 @@ static void switch_pools(struct change *c)
 {
 	struct sw_pool *pool;
 
-	LIST_FOREACH(pool, &c->sv->pools, link)
+	LIST_FOREACH(pool, &c->sv->pools, link) {
+		sw_pool_switch(pool);
 		pool->leaving = pool->leaving || !sw_settings_pool(c->to, pool->name);
+	}
 	while ((pool = LIST_FIRST(&c->pools))) {
 		LIST_REMOVE(pool, link);
 		LIST_INSERT_HEAD(&c->sv->pools, pool, link);
@@ -263,6 +252,7 @@ static void switch_pools(struct change *c)
 int sw_server_change(struct sw_server *sv, struct sw_settings *to, struct sw_lines *lines)
 {
 	struct change c = { .sv = sv, .from = sv->settings, .to = to, .lines = lines };
+	const struct sw_limits_config limits = sw_server_limits(to);
 	static const struct timeval soon = { .tv_usec = 10000 };
 
 	LIST_INIT(&c.listeners);
@@ -271,12 +261,13 @@ int sw_server_change(struct sw_server *sv, struct sw_settings *to, struct sw_lin
 		undo(&c);
 		return c.failed;
 	}
+	sw_limits_commit(sv->limits, &limits);
 	switch_pools(&c);
 	switch_listeners(&c);
 	sw_settings_free(sv->settings);
 	sv->settings = to;
 	sw_server_log(sv, &to->log);
-	sw_server_access(sv);
+	sw_server_access_switch(sv);
 	(void)event_add(sv->retire, &soon);
 	return 0;
 }

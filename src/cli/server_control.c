@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LATE_MS	  2000 /* the answerer's clock is renewed every second */
-#define EPOCH_NS  32000000000ull /* docs/cookie.md, "Time" */
+#define LATE_MS	 2000 /* the answerer's clock is renewed every second */
+#define EPOCH_NS (1000000000ull * SW_EPOCH_SECONDS)
 
 void sw_stats_add(struct synward_stats *to, const struct synward_stats *more)
 {
@@ -140,6 +140,21 @@ static enum sw_snap_xdp xdp_of(const struct synward_listener *lev)
 	return strcmp(mode, "native") == 0 ? SW_SNAP_XDP_NATIVE : SW_SNAP_XDP_GENERIC;
 }
 
+static void fill_keys(const struct sw_guarded *g, struct sw_snap_keys *out)
+{
+	const bool of_run = !*g->server->settings->key_file;
+	struct synward_key key[SYNWARD_MAX_KEYS];
+	const unsigned n = g->lev ? synward_listener_get_keys(g->lev, key) : 0;
+
+	for (out->n = 0; out->n < n && out->n < SW_SNAP_KEYS; out->n++) {
+		struct sw_snap_key *to = &out->key[out->n];
+
+		snprintf(to->slot, sizeof(to->slot), "%s", of_run ? "run" : key[out->n].slot);
+		snprintf(to->fingerprint, sizeof(to->fingerprint), "%s",
+			 key[out->n].fingerprint);
+	}
+}
+
 static void fill_listener(const struct sw_guarded *g, const struct sw_listener_settings *l,
 			  const struct sw_snapshot *s, struct sw_snap_listener *out)
 {
@@ -153,6 +168,7 @@ static void fill_listener(const struct sw_guarded *g, const struct sw_listener_s
 	out->draining = !g->lev || synward_listener_is_draining(g->lev);
 	out->queue_depth = l->queue_depth;
 	sw_guarded_stats(g, &out->stats);
+	fill_keys(g, &out->keys);
 	if (g->lev)
 		out->nworker = synward_listener_get_workers(g->lev, out->worker, SW_SNAP_WORKERS);
 	if (out->nworker > SW_SNAP_WORKERS)
@@ -173,22 +189,6 @@ static void fill_servers(const struct sw_pool *pool, struct sw_snap_server *out,
 		out[i].active = st.active;
 		memcpy(out[i].failed, st.dial_failed, sizeof(out[i].failed));
 		out[i].connect = st.connect;
-	}
-}
-
-static void fill_keys(struct sw_server *sv, struct sw_snapshot *s)
-{
-	const struct sw_guarded *g = sw_server_find(sv, sv->settings->listeners[0].name);
-	struct synward_key key[SYNWARD_MAX_KEYS];
-	unsigned n = g && g->lev ? synward_listener_get_keys(g->lev, key) : 0;
-
-	for (; s->nkey < n && s->nkey < SW_SNAP_KEYS; s->nkey++) {
-		struct sw_snap_key *out = &s->key[s->nkey];
-
-		snprintf(out->slot, sizeof(out->slot), "%s",
-			 *sv->settings->key_file ? key[s->nkey].slot : "run");
-		snprintf(out->fingerprint, sizeof(out->fingerprint), "%s",
-			 key[s->nkey].fingerprint);
 	}
 }
 
@@ -247,6 +247,8 @@ static void fill_all(struct sw_server *sv, struct sw_snapshot *s)
 	}
 	s->nlistener = n;
 	s->nserver = m;
+	if (n)
+		s->keys = s->listener[0].keys;
 }
 
 static struct sw_snapshot *snapshot(void *arg)
@@ -265,11 +267,10 @@ static struct sw_snapshot *snapshot(void *arg)
 	s->reload_ok = sv->reload_ok;
 	s->reload_time = sv->reloaded;
 	s->reloads = sv->reloads;
-	s->epoch = (uint32_t)(s->now.ns / EPOCH_NS);
+	s->epoch = sw_epoch_at(s->now).n;
 	s->epoch_end.ns = (s->epoch + 1ull) * EPOCH_NS;
 	s->log_suppressed = sw_log_suppressed();
 	fill_readiness(sv, s);
-	fill_keys(sv, s);
 	fill_all(sv, s);
 	return s;
 }

@@ -30,6 +30,7 @@ struct sw_pool {
 	struct sw_server *server;
 	char name[SW_NAME_MAX + 1];
 	struct sw_relay *relay; /* owned */
+	struct sw_relay_change *next; /* owned; during a reload: what it will be */
 	unsigned users;		/* listeners that deliver to it */
 	bool leaving;		/* no longer in the settings */
 	bool draining;		/* leaving and without users: sw_relay_drain() was called */
@@ -80,7 +81,8 @@ struct sw_server {
 	struct sw_pool_list pools;
 	struct sw_outgoing_list outgoing;
 	struct sw_limits *limits;
-	struct sw_accesslog *access; /* NULL while it is off */
+	struct sw_accesslog *access; /* owned; NULL until it is first on */
+	struct sw_accesslog *next_access; /* owned; during a reload */
 	struct sw_http *http;	     /* NULL without a socket and an address */
 	struct event *term, *intr, *usr1, *hup, *deadline, *tick, *retire;
 	struct synward_stats past;   /* of listeners that were removed */
@@ -139,9 +141,13 @@ struct sw_guarded *sw_server_find(struct sw_server *sv, const char *name);
 /** @return 0 or -errno with a line in @err.  The pool is in no list. */
 SW_MUST int sw_pool_new(struct sw_server *sv, const struct sw_pool_settings *p,
 			struct sw_pool **out, char *err, size_t errlen);
-/** Apply other settings to a running pool.  @return as above; nothing has changed on failure. */
-SW_MUST int sw_pool_update(struct sw_pool *pool, const struct sw_pool_settings *p, char *err,
-			   size_t errlen);
+/** Make what other settings of a running pool need into pool->next.  @return as above. */
+SW_MUST int sw_pool_prepare(struct sw_pool *pool, const struct sw_pool_settings *p, char *err,
+			    size_t errlen);
+/** Apply pool->next, if there is one. */
+void sw_pool_switch(struct sw_pool *pool);
+/** Forget pool->next, if there is one. */
+void sw_pool_stay(struct sw_pool *pool);
 void sw_pool_free(struct sw_pool *pool);
 /** @return the pool of that name that is in the settings, or NULL. */
 struct sw_pool *sw_server_pool(struct sw_server *sv, const char *name);
@@ -151,8 +157,10 @@ size_t sw_server_active(const struct sw_server *sv);
 size_t sw_server_room(void);
 /** The limits of the settings, never beyond sw_server_room(). */
 struct sw_limits_config sw_server_limits(const struct sw_settings *s);
-/** Make, end or change the access log as the settings say. */
-void sw_server_access(struct sw_server *sv);
+/** Make the access log that other settings need into sv->next_access.  @return 0 or -ENOMEM. */
+SW_MUST int sw_server_access_prepare(struct sw_server *sv, const struct sw_log_settings *log);
+/** Begin, end or change the access log as the settings say, which were prepared. */
+void sw_server_access_switch(struct sw_server *sv);
 
 /* ---- server_reload.c ---- */
 

@@ -94,8 +94,8 @@ static int read_servers(const struct sw_pool_settings *p, struct sockaddr_storag
 	return 0;
 }
 
-/* Make a relay, or give it other settings. */
-static int apply(struct sw_pool *pool, const struct sw_pool_settings *p, char *err, size_t errlen)
+/* Make a relay, or what it needs for other settings. */
+static int make(struct sw_pool *pool, const struct sw_pool_settings *p, char *err, size_t errlen)
 {
 	struct sw_relay_config cf = config_of(pool->server, p);
 	struct sockaddr_storage servers[SW_MAX_ADDRESSES];
@@ -107,7 +107,7 @@ static int apply(struct sw_pool *pool, const struct sw_pool_settings *p, char *e
 	cf.error = why;
 	cf.error_size = sizeof(why);
 	if (rc == 0)
-		rc = pool->relay ? sw_relay_update(pool->relay, &cf) :
+		rc = pool->relay ? sw_relay_prepare(pool->relay, &cf, &pool->next) :
 				   sw_relay_new(pool->server->base, &cf, &pool->relay);
 	if (rc < 0)
 		snprintf(err, errlen, "pool %s: %s", p->name, why[0] ? why : strerror(-rc));
@@ -126,7 +126,7 @@ int sw_pool_new(struct sw_server *sv, const struct sw_pool_settings *p, struct s
 	}
 	pool->server = sv;
 	snprintf(pool->name, sizeof(pool->name), "%s", p->name);
-	rc = apply(pool, p, err, errlen);
+	rc = make(pool, p, err, errlen);
 	if (rc < 0)
 		free(pool);
 	else
@@ -134,9 +134,23 @@ int sw_pool_new(struct sw_server *sv, const struct sw_pool_settings *p, struct s
 	return rc;
 }
 
-int sw_pool_update(struct sw_pool *pool, const struct sw_pool_settings *p, char *err, size_t errlen)
+int sw_pool_prepare(struct sw_pool *pool, const struct sw_pool_settings *p, char *err,
+		    size_t errlen)
 {
-	return apply(pool, p, err, errlen);
+	return make(pool, p, err, errlen);
+}
+
+void sw_pool_switch(struct sw_pool *pool)
+{
+	if (pool->next)
+		sw_relay_commit(pool->next);
+	pool->next = NULL;
+}
+
+void sw_pool_stay(struct sw_pool *pool)
+{
+	sw_relay_abort(pool->next);
+	pool->next = NULL;
 }
 
 void sw_pool_free(struct sw_pool *pool)
@@ -172,15 +186,24 @@ size_t sw_server_active(const struct sw_server *sv)
 	return n;
 }
 
-void sw_server_access(struct sw_server *sv)
+int sw_server_access_prepare(struct sw_server *sv, const struct sw_log_settings *log)
 {
-	const enum sw_access_form form = (enum sw_access_form)sv->settings->log.format;
+	const enum sw_access_form form = (enum sw_access_form)log->format;
 
-	if (!sv->settings->log.access) {
+	if (!log->access || sv->access)
+		return 0;
+	return sw_accesslog_new(sv->base, STDERR_FILENO, form, 0, &sv->next_access);
+}
+
+void sw_server_access_switch(struct sw_server *sv)
+{
+	const struct sw_log_settings *log = &sv->settings->log;
+
+	if (sv->next_access)
+		sv->access = sv->next_access;
+	sv->next_access = NULL;
+	if (!log->access)
 		sw_accesslog_off(sv->access); /* what waits for the reader still goes out */
-	} else if (sv->access) {
-		sw_accesslog_set_form(sv->access, form);
-	} else if (sw_accesslog_new(sv->base, STDERR_FILENO, form, 0, &sv->access) < 0) {
-		sw_error("no access log: out of memory");
-	}
+	else
+		sw_accesslog_set_form(sv->access, (enum sw_access_form)log->format);
 }

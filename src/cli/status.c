@@ -31,21 +31,27 @@ static const char *seconds(double s, char out[16])
 	return sw_short_time(s > 0 ? (uint64_t)(s * 1e9) : 0, out);
 }
 
+static void print_keys(const json_t *keys)
+{
+	const json_t *key;
+	size_t i;
+
+	json_array_foreach(keys, i, key)
+		printf("%s%s %s", i ? ", " : "", sw_json_text(key, "fingerprint"),
+		       sw_json_text(key, "slot"));
+}
+
 static void print_head(const json_t *stats)
 {
 	const double error = sw_json_number(stats, "clock.max_error_seconds");
-	const json_t *key;
 	char up[16], left[16];
-	size_t i;
 
 	printf("synward %s, up %s, %s%s\n", sw_json_text(stats, "process.version"),
 	       seconds(sw_json_number(stats, "process.uptime_seconds"), up),
 	       sw_json_true(stats, "ready") ? "ready" : "NOT READY: ",
 	       sw_json_text(stats, "why_not_ready"));
 	printf("key   ");
-	json_array_foreach(sw_json_at(stats, "keys"), i, key)
-		printf("%s%s %s", i ? ", " : "", sw_json_text(key, "fingerprint"),
-		       sw_json_text(key, "slot"));
+	print_keys(sw_json_at(stats, "keys"));
 	printf("; epoch %llu ends in %s\n", (unsigned long long)sw_json_count(stats, "clock.epoch"),
 	       seconds(sw_json_number(stats, "clock.epoch_end") - sw_json_number(stats, "now"),
 		       left));
@@ -68,6 +74,40 @@ static void print_addresses(const json_t *listener)
 	printf(" on %s\n", sw_json_text(listener, "interface"));
 }
 
+/* Counts by name, those that are not zero; "-" where nobody tells one proof from another. */
+static void print_counts(json_t *counts)
+{
+	const char *name;
+	json_t *value;
+	char text[16];
+	bool some = false, known = false;
+
+	json_object_foreach(counts, name, value)
+		known = known || (json_integer_value(value) && strcmp(name, "unknown") != 0);
+	json_object_foreach(counts, name, value)
+	{
+		if (!known || !json_integer_value(value))
+			continue;
+		printf("%s%s %s", some ? ", " : "", name,
+		       sw_short_number((uint64_t)json_integer_value(value), text));
+		some = true;
+	}
+	if (!some)
+		printf("-");
+}
+
+/* What the connections that were proven came with. */
+static void print_proven(const json_t *l)
+{
+	if (!sw_json_count(l, "stats.proven"))
+		return;
+	printf("      epochs    ");
+	print_counts(sw_json_at(l, "proven_epoch"));
+	printf("; keys ");
+	print_counts(sw_json_at(l, "proven_key"));
+	printf("\n");
+}
+
 static void print_refused(const json_t *listener)
 {
 	struct sw_refusal top[REASONS];
@@ -82,13 +122,19 @@ static void print_refused(const json_t *listener)
 	printf("\n");
 }
 
-static void print_listener(const json_t *l)
+static void print_listener(const json_t *l, const json_t *keys)
 {
+	const json_t *own = sw_json_at(l, "keys");
 	char mode[128], a[16], b[16], c[16], d[16], e[16];
 
 	print_addresses(l);
 	sw_remote_mode(l, mode, sizeof(mode));
 	printf("      %s\n", mode);
+	if (!json_equal(own, keys)) {
+		printf("      key       ");
+		print_keys(own);
+		printf("\n");
+	}
 	if (sw_json_true(l, "flood.active"))
 		printf("      UNDER SYN FLOOD for %s\n",
 		       seconds(sw_json_number(l, "flood.lasted_seconds"), a));
@@ -105,6 +151,7 @@ static void print_listener(const json_t *l)
 		printf("      relayed   %s live, %s in all, %s waiting of %s\n",
 		       number(l, "connections.active", a), number(l, "connections.total", b),
 		       number(l, "queued", c), number(l, "queue_depth", d));
+	print_proven(l);
 	print_refused(l);
 }
 
@@ -132,7 +179,8 @@ static void print_status(const json_t *stats)
 	size_t i;
 
 	print_head(stats);
-	json_array_foreach(sw_json_at(stats, "listeners"), i, listener) print_listener(listener);
+	json_array_foreach(sw_json_at(stats, "listeners"), i, listener)
+		print_listener(listener, sw_json_at(stats, "keys"));
 	print_servers(sw_json_at(stats, "servers"));
 }
 

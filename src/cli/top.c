@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "ops/client.h"
 #include "ops/human.h"
+#include "ops/schema.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -195,7 +196,7 @@ static int set_option(struct sw_top *t, int opt, const char *text)
 	if (opt == 's')
 		t->socket = text;
 	if (opt == 'd' &&
-	    (!sw_opt_duration(text, &t->every_ms) || t->every_ms < 200 || t->every_ms > 3600000))
+	    (!sw_time_parse_ms(text, &t->every_ms) || t->every_ms < 200 || t->every_ms > 3600000))
 		return sw_usage("top", "--delay '%s': expected a time from 200ms to 1h", text);
 	if (opt == 'n' && !sw_opt_number(text, 1, 1000000000, &t->rounds))
 		return sw_usage("top", "--count '%s': expected a number from 1", text);

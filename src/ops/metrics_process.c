@@ -77,9 +77,9 @@ static void epoch_end(struct sw_metric_rows *r, const struct sw_snapshot *s)
 
 static void secrets(struct sw_metric_rows *r, const struct sw_snapshot *s)
 {
-	for (size_t i = 0; i < s->nkey; i++) {
-		sw_metric_rows_label(r, "fingerprint", s->key[i].fingerprint);
-		sw_metric_rows_label(r, "slot", s->key[i].slot);
+	for (size_t i = 0; i < s->keys.n; i++) {
+		sw_metric_rows_label(r, "fingerprint", s->keys.key[i].fingerprint);
+		sw_metric_rows_label(r, "slot", s->keys.key[i].slot);
 		sw_metric_rows_count(r, 1);
 	}
 }
@@ -149,6 +149,9 @@ const struct sw_metric sw_metrics_process[] = {
 	  "The kernel's bound of its clock's error (adjtimex maxerror).", clock_error },
 	{ "synward_xdp_attached", SW_GAUGE, "Interfaces where XDP answers SYNs, and how.", xdp },
 	{ "synward_log_suppressed_total", SW_COUNTER,
-	  "Log lines not written because they were many.", log_suppressed },
+	  "Log lines not written: of a listener's errors those within a second of one that "
+	  "was, and lines that stderr had no room for.  Lines of the access log are not "
+	  "counted.",
+	  log_suppressed },
 };
 const size_t sw_nmetrics_process = sizeof(sw_metrics_process) / sizeof(sw_metrics_process[0]);

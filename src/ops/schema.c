@@ -127,9 +127,9 @@ GROUP(pool_group, "pool", "in a pool", pool_options);
 #define STRUCT sw_limits_settings
 static const struct sw_option limits_options[] = {
 	COUNT("connections", connections, "0", 0, INT_MAX, "connections",
-	      "the most at the same time; 0: no limit"),
+	      "the most at the same time; 0: what the limit of descriptors has room for"),
 	COUNT("per_source", per_source, "0", 0, INT_MAX, "connections",
-	      "the most of one source prefix; 0: no limit"),
+	      "the most of one source prefix; 0: no limit but that in all"),
 	COUNT("source_prefix4", source_prefix4, "32", 1, 32, "bits",
 	      "what one source is, in IPv4 addresses"),
 	COUNT("source_prefix6", source_prefix6, "64", 1, 128, "bits",

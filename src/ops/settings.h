@@ -64,8 +64,8 @@ struct sw_pool_settings {
 };
 
 struct sw_limits_settings {
-	uint32_t connections; /* 0: no limit; over all pools */
-	uint32_t per_source;  /* 0: no limit; of one source prefix */
+	uint32_t connections; /* over all pools; 0: as many as descriptors allow */
+	uint32_t per_source;  /* of one source prefix; 0: no such limit */
 	uint32_t source_prefix4, source_prefix6; /* bits */
 };
 

@@ -21,6 +21,17 @@
 enum sw_snap_mode { SW_SNAP_RELAY, SW_SNAP_TRANSPARENT };
 enum sw_snap_xdp { SW_SNAP_XDP_NONE, SW_SNAP_XDP_GENERIC, SW_SNAP_XDP_NATIVE };
 
+struct sw_snap_key {
+	char slot[12];	      /* "active", "staged", "retired"; "run" for a key of this run only */
+	char fingerprint[20]; /* as `synward secret fingerprint` prints it */
+};
+
+/** The keys of a listener. */
+struct sw_snap_keys {
+	struct sw_snap_key key[SW_SNAP_KEYS];
+	size_t n;
+};
+
 /** What struct sw_flood says about a listener. */
 struct sw_snap_flood {
 	bool active;
@@ -50,6 +61,7 @@ struct sw_snap_listener {
 	struct synward_stats stats;
 	struct synward_worker_stats worker[SW_SNAP_WORKERS];
 	unsigned nworker;
+	struct sw_snap_keys keys; /* without a key file each listener has its own */
 	struct sw_snap_flood flood;
 	struct sw_snap_conns conns;
 };
@@ -61,11 +73,6 @@ struct sw_snap_server {
 	uint64_t active;
 	uint64_t failed[SW_NDIAL]; /* connection attempts, by enum sw_relay_dial_fail */
 	struct sw_hist connect;	   /* of the attempts that succeeded */
-};
-
-struct sw_snap_key {
-	char slot[12];	      /* "active", "staged", "retired"; "run" for a key of this run only */
-	char fingerprint[20]; /* as `synward secret fingerprint` prints it */
 };
 
 /** Filled by sw_snapshot_add_process(). */
@@ -87,9 +94,8 @@ struct sw_snapshot {
 	uint64_t reloads;    /* that succeeded, without the start */
 	uint32_t epoch;
 	sw_wall epoch_end;
-	struct sw_snap_key key[SW_SNAP_KEYS];
-	size_t nkey;
-	uint64_t log_suppressed; /* lines not written for the sake of their number */
+	struct sw_snap_keys keys; /* of the first listener */
+	uint64_t log_suppressed; /* as sw_log_suppressed() */
 	struct sw_snap_process process;
 	size_t nlistener, nserver;
 	struct sw_snap_listener *listener; /* nlistener of them, part of this allocation */

@@ -62,6 +62,26 @@ static const char *epoch_name(unsigned i)
 	return i < SYNWARD_NEPOCH ? names[i] : NULL;
 }
 
+static const char *slot_name(unsigned i)
+{
+	static const char *const names[SYNWARD_MAX_KEYS] = { "active", "staged", "retired" };
+
+	return i < SYNWARD_MAX_KEYS ? names[i] : NULL;
+}
+
+/* Proofs by something that not all of them tell: BPF counts no more than their sum. */
+static json_t *proven_by(struct maker *m, const struct synward_stats *st, const uint64_t *n,
+			 const char *(*name)(unsigned i))
+{
+	json_t *object = counts_of(m, n, name);
+	uint64_t known = 0;
+
+	for (unsigned i = 0; name(i); i++)
+		known += n[i];
+	set_count(m, object, "unknown", st->proven > known ? st->proven - known : 0);
+	return object;
+}
+
 static void add_bucket(struct maker *m, json_t *buckets, uint64_t upper_us, uint64_t n)
 {
 	json_t *pair = json_array();
@@ -86,14 +106,28 @@ static json_t *hist_of(struct maker *m, const struct sw_hist *h)
 	return object;
 }
 
-/* The kernel's side of the handoff: element i is below 2^(i+1) ns. */
-static json_t *handoff_of(struct maker *m, const struct synward_stats *st)
+/* What nobody measures is null, not 0: in transparent mode the kernel makes the sockets and the
+ * service ends the connections.  What a listener measured before a reload made it transparent stays
+ * to be seen. */
+static bool is_measured(const struct sw_snap_listener *l, uint64_t count)
 {
-	json_t *object = json_object(), *buckets = json_array();
+	return l->mode != SW_SNAP_TRANSPARENT || count;
+}
+
+/* The kernel's side of the handoff: element i is below 2^(i+1) ns. */
+static json_t *handoff_of(struct maker *m, const struct sw_snap_listener *l)
+{
+	const struct synward_stats *st = &l->stats;
+	json_t *object, *buckets;
 	uint64_t count = 0;
 
-	for (unsigned i = 0; i < SYNWARD_HANDOFF_BUCKETS; i++) {
+	for (unsigned i = 0; i < SYNWARD_HANDOFF_BUCKETS; i++)
 		count += st->handoff_ns[i];
+	if (!is_measured(l, count))
+		return json_null();
+	object = json_object();
+	buckets = json_array();
+	for (unsigned i = 0; i < SYNWARD_HANDOFF_BUCKETS; i++) {
 		if (st->handoff_ns[i])
 			add_bucket(m, buckets, ((2ull << i) + 999) / 1000, st->handoff_ns[i]);
 	}
@@ -137,8 +171,9 @@ static json_t *flood_of(struct maker *m, const struct sw_snap_flood *f)
 	return object;
 }
 
-static json_t *conns_of(struct maker *m, const struct sw_snap_conns *c)
+static json_t *conns_of(struct maker *m, const struct sw_snap_listener *l)
 {
+	const struct sw_snap_conns *c = &l->conns;
 	json_t *object = json_object();
 
 	set_count(m, object, "active", c->active);
@@ -146,7 +181,8 @@ static json_t *conns_of(struct maker *m, const struct sw_snap_conns *c)
 	set_count(m, object, "bytes_client_to_server", c->to_server);
 	set_count(m, object, "bytes_server_to_client", c->to_client);
 	set(m, object, "closed", counts_of(m, c->ended, cause_name));
-	set(m, object, "duration", hist_of(m, &c->duration));
+	set(m, object, "duration",
+	    is_measured(l, c->duration.count) ? hist_of(m, &c->duration) : json_null());
 	return object;
 }
 
@@ -161,6 +197,20 @@ static json_t *list_of(struct maker *m, const char *text)
 		m->failed |= json_array_append_new(array, json_stringn(text, n)) < 0;
 		text += n;
 		text += strspn(text, ", ");
+	}
+	return array;
+}
+
+static json_t *keys_of(struct maker *m, const struct sw_snap_keys *keys)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < keys->n; i++) {
+		json_t *object = json_object();
+
+		set_text(m, object, "slot", keys->key[i].slot);
+		set_text(m, object, "fingerprint", keys->key[i].fingerprint);
+		m->failed |= json_array_append_new(array, object) < 0;
 	}
 	return array;
 }
@@ -183,10 +233,13 @@ static json_t *listener_of(struct maker *m, const struct sw_snap_listener *l)
 	set(m, object, "reasons", counts_of(m, l->stats.reason, synward_reason_name));
 	set(m, object, "syn_refused", counts_of(m, l->stats.syn_refused, synward_reason_name));
 	set(m, object, "handoff_failed", counts_of(m, l->stats.handoff_failed, synward_stage_name));
-	set(m, object, "proven_epoch", counts_of(m, l->stats.proven_epoch, epoch_name));
+	set(m, object, "keys", keys_of(m, &l->keys));
+	set(m, object, "proven_epoch",
+	    proven_by(m, &l->stats, l->stats.proven_epoch, epoch_name));
+	set(m, object, "proven_key", proven_by(m, &l->stats, l->stats.proven_key, slot_name));
 	set(m, object, "flood", flood_of(m, &l->flood));
-	set(m, object, "connections", conns_of(m, &l->conns));
-	set(m, object, "handoff", handoff_of(m, &l->stats));
+	set(m, object, "connections", conns_of(m, l));
+	set(m, object, "handoff", handoff_of(m, l));
 	return object;
 }
 
@@ -248,20 +301,6 @@ static json_t *clock_of(struct maker *m, const struct sw_snapshot *s)
 	return object;
 }
 
-static json_t *keys_of(struct maker *m, const struct sw_snapshot *s)
-{
-	json_t *array = json_array();
-
-	for (size_t i = 0; i < s->nkey; i++) {
-		json_t *object = json_object();
-
-		set_text(m, object, "slot", s->key[i].slot);
-		set_text(m, object, "fingerprint", s->key[i].fingerprint);
-		m->failed |= json_array_append_new(array, object) < 0;
-	}
-	return array;
-}
-
 /* The reasons that mean a refusal. */
 static json_t *refusals_of(struct maker *m)
 {
@@ -286,7 +325,7 @@ char *sw_stats_json(const struct sw_snapshot *s, unsigned indent)
 	set(&m, object, "process", process_of(&m, s));
 	set(&m, object, "config", config_of(&m, s));
 	set(&m, object, "clock", clock_of(&m, s));
-	set(&m, object, "keys", keys_of(&m, s));
+	set(&m, object, "keys", keys_of(&m, &s->keys));
 	set(&m, object, "refusals", refusals_of(&m));
 	for (size_t i = 0; i < s->nlistener; i++)
 		m.failed |= json_array_append_new(listeners, listener_of(&m, &s->listener[i])) < 0;

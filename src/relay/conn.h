@@ -130,9 +130,11 @@ const union sw_sockaddr *sw_conn_local(struct sw_conn *p);
 struct sw_era *sw_era_hold(struct sw_relay *r);
 void sw_era_drop(struct sw_relay *r, struct sw_era *era);
 
-/** Begin an era, unless the current one has these timeouts.  @return false when out of memory. */
-SW_MUST bool sw_era_begin(struct sw_relay *r, unsigned connect_timeout_ms,
-			  unsigned idle_timeout_ms);
+/** @return an era of no relay, for free() or sw_era_begin(); NULL when out of memory. */
+SW_MUST struct sw_era *sw_era_new(unsigned connect_timeout_ms, unsigned idle_timeout_ms);
+
+/** Begin an era, unless the current one has the same timeouts.  @param era  Taken over. */
+void sw_era_begin(struct sw_relay *r, struct sw_era *era);
 
 /** See that the timer fires for the heads of the lists. */
 void sw_relay_arm(struct sw_relay *r);

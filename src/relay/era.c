@@ -42,26 +42,33 @@ void sw_era_drop(struct sw_relay *r, struct sw_era *era)
 	free(era);
 }
 
-bool sw_era_begin(struct sw_relay *r, unsigned connect_timeout_ms, unsigned idle_timeout_ms)
+struct sw_era *sw_era_new(unsigned connect_timeout_ms, unsigned idle_timeout_ms)
 {
-	struct sw_era *old = current(r), *era;
+	struct sw_era *era = calloc(1, sizeof(*era));
 
-	if (old && old->connect_timeout_ms == connect_timeout_ms &&
-	    old->idle_timeout_ms == idle_timeout_ms)
-		return true;
-	era = calloc(1, sizeof(*era));
 	if (!era)
-		return false;
+		return NULL;
 	era->connect_timeout_ms = connect_timeout_ms;
 	era->idle_timeout_ms = idle_timeout_ms;
 	TAILQ_INIT(&era->dialing);
 	TAILQ_INIT(&era->live);
+	return era;
+}
+
+void sw_era_begin(struct sw_relay *r, struct sw_era *era)
+{
+	struct sw_era *old = current(r);
+
+	if (old && old->connect_timeout_ms == era->connect_timeout_ms &&
+	    old->idle_timeout_ms == era->idle_timeout_ms) {
+		free(era);
+		return;
+	}
 	TAILQ_INSERT_TAIL(&r->eras, era, link);
 	if (old) {
 		old->holds++;
 		sw_era_drop(r, old); /* it may have no connection */
 	}
-	return true;
 }
 
 /* The time at which the head of a list is due, 0 for never. */

@@ -39,15 +39,17 @@ static struct sw_limits_config defaults(struct sw_limits_config cf)
 	return cf;
 }
 
-int sw_limits_update(struct sw_limits *l, const struct sw_limits_config *cf)
+int sw_limits_prepare(struct sw_limits *l, const struct sw_limits_config *cf)
 {
-	if (cf->per_source && !l->slot) {
+	if (cf->per_source && !l->slot)
 		l->slot = calloc(SLOTS, sizeof(*l->slot));
-		if (!l->slot)
-			return -ENOMEM;
-	}
+	return cf->per_source && !l->slot ? -ENOMEM : 0;
+}
+
+void sw_limits_commit(struct sw_limits *l, const struct sw_limits_config *cf)
+{
+	assert(!cf->per_source || l->slot);
 	l->cf = defaults(*cf);
-	return 0;
 }
 
 struct sw_limits *sw_limits_new(const struct sw_limits_config *cf, const uint8_t key[16])
@@ -58,10 +60,11 @@ struct sw_limits *sw_limits_new(const struct sw_limits_config *cf, const uint8_t
 	if (!l)
 		return NULL;
 	memcpy(long_key, key, 16);
-	if (!sw_mac_init(&l->mac, SW_MAC_SIPHASH24, long_key) || sw_limits_update(l, cf) < 0) {
+	if (!sw_mac_init(&l->mac, SW_MAC_SIPHASH24, long_key) || sw_limits_prepare(l, cf) < 0) {
 		sw_limits_free(l);
 		return NULL;
 	}
+	sw_limits_commit(l, cf);
 	return l;
 }
 

@@ -54,10 +54,14 @@ struct sw_limits *sw_limits_new(const struct sw_limits_config *cf, const uint8_t
 /** Every share has been given back before.  NULL is allowed. */
 void sw_limits_free(struct sw_limits *l);
 
-/** Apply other limits.  Connections that are there stay, beyond a lower limit too; those counted by
- *  another prefix length count on by that until they end.
- *  @return 0, or -ENOMEM with nothing changed. */
-SW_MUST int sw_limits_update(struct sw_limits *l, const struct sw_limits_config *cf);
+/** Make the memory that other limits need; no limit changes.  It stays until sw_limits_free().
+ *  @return 0 or -ENOMEM. */
+SW_MUST int sw_limits_prepare(struct sw_limits *l, const struct sw_limits_config *cf);
+
+/** Apply other limits, after sw_limits_prepare() with them.  Connections that are there stay,
+ *  beyond a lower limit too; those counted by another prefix length count on by that until they
+ *  end. */
+void sw_limits_commit(struct sw_limits *l, const struct sw_limits_config *cf);
 
 /** Ask for a place.  @param share  Written; for sw_limits_give() when SW_LIMITS_OK. */
 SW_MUST enum sw_limits_rc sw_limits_take(struct sw_limits *l, const struct sockaddr *client,

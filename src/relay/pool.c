@@ -28,6 +28,7 @@ static struct sw_server *server_new(const struct sockaddr_storage *addr)
 
 	if (!s)
 		return NULL;
+	s->refs = 1;
 	s->addr = *addr;
 	s->addrlen = addr->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
 						 : sizeof(struct sockaddr_in);
@@ -48,6 +49,16 @@ static struct sw_server *find(const struct sw_pool *pool, const struct sockaddr_
 	if (same_addr(&s->addr, addr))
 		return s;
 	return NULL;
+}
+
+static void unref(struct sw_pool *pool, struct sw_server *s)
+{
+	assert(s->refs > 0);
+	if (--s->refs)
+		return;
+	if (s->leaving)
+		TAILQ_REMOVE(&pool->leaving, s, link);
+	free(s);
 }
 
 static int check_list(const struct sockaddr_storage *addr, size_t n, char *why, size_t size)
@@ -78,7 +89,7 @@ static int check_list(const struct sockaddr_storage *addr, size_t n, char *why, 
 	return 0;
 }
 
-int sw_pool_plan(const struct sw_pool *pool, const struct sockaddr_storage *addr, size_t n,
+int sw_pool_plan(struct sw_pool *pool, const struct sockaddr_storage *addr, size_t n,
 		 struct sw_pool_plan *plan, char *why, size_t size)
 {
 	const int rc = check_list(addr, n, why, size);
@@ -92,10 +103,12 @@ int sw_pool_plan(const struct sw_pool *pool, const struct sockaddr_storage *addr
 	for (size_t i = 0; i < n; i++) {
 		struct sw_server *s = find(pool, &addr[i]);
 
-		if (!s)
+		if (s)
+			s->refs++;
+		else
 			s = server_new(&addr[i]);
 		if (!s) {
-			sw_pool_plan_drop(plan);
+			sw_pool_plan_drop(pool, plan);
 			return -ENOMEM;
 		}
 		plan->server[plan->n++] = s;
@@ -103,36 +116,31 @@ int sw_pool_plan(const struct sw_pool *pool, const struct sockaddr_storage *addr
 	return 0;
 }
 
-void sw_pool_plan_drop(struct sw_pool_plan *plan)
+void sw_pool_plan_drop(struct sw_pool *pool, struct sw_pool_plan *plan)
 {
 	for (size_t i = 0; i < plan->n; i++)
-		if (plan->server[i]->refs == 0)
-			free(plan->server[i]);
+		unref(pool, plan->server[i]);
 	free(plan->server);
 	*plan = (struct sw_pool_plan){ 0 };
-}
-
-static void unref(struct sw_pool *pool, struct sw_server *s)
-{
-	assert(s->refs > 0);
-	if (--s->refs)
-		return;
-	if (s->leaving)
-		TAILQ_REMOVE(&pool->leaving, s, link);
-	free(s);
 }
 
 static void leave(struct sw_pool *pool, struct sw_server *s)
 {
 	s->leaving = true;
 	TAILQ_INSERT_TAIL(&pool->leaving, s, link);
-	unref(pool, s);
 }
 
-static bool is_in(const struct sw_pool_plan *plan, const struct sw_server *s)
+static void stay(struct sw_pool *pool, struct sw_server *s)
 {
-	for (size_t i = 0; i < plan->n; i++)
-		if (plan->server[i] == s)
+	if (s->leaving)
+		TAILQ_REMOVE(&pool->leaving, s, link);
+	s->leaving = false;
+}
+
+static bool is_in(struct sw_server *const *list, size_t n, const struct sw_server *s)
+{
+	for (size_t i = 0; i < n; i++)
+		if (list[i] == s)
 			return true;
 	return false;
 }
@@ -146,27 +154,21 @@ void sw_pool_commit(struct sw_pool *pool, struct sw_pool_plan *plan,
 	bool is_new[SW_SERVERS_MAX];
 
 	for (size_t i = 0; i < plan->n; i++) {
-		struct sw_server *s = plan->server[i];
-
-		is_new[i] = s->refs == 0 || s->leaving;
-		if (s->leaving) {
-			TAILQ_REMOVE(&pool->leaving, s, link);
-			s->leaving = false;
-		}
-		if (is_new[i])
-			s->refs++;
-		s->relay = relay;
+		is_new[i] = !is_in(old, nold, plan->server[i]);
+		stay(pool, plan->server[i]);
+		plan->server[i]->relay = relay;
 	}
-	pool->server = plan->server;
+	pool->server = plan->server; /* and what the plan held */
 	pool->n = plan->n;
 	pool->next = pool->next % pool->n;
 	pool->generation++;
 	for (size_t i = 0; i < nold; i++) {
-		if (is_in(plan, old[i]))
-			continue;
-		if (gone)
-			gone(old[i]);
-		leave(pool, old[i]);
+		if (!is_in(pool->server, pool->n, old[i])) {
+			if (gone)
+				gone(old[i]);
+			leave(pool, old[i]);
+		}
+		unref(pool, old[i]);
 	}
 	free(old);
 	for (size_t i = 0; came && i < pool->n; i++)

@@ -19,7 +19,7 @@ struct sw_check {
 struct sw_server {
 	TAILQ_ENTRY(sw_server) link; /* in pool->leaving */
 	struct sw_relay *relay;	     /* NULL in a pool without one: tests */
-	unsigned refs;		     /* the pool's list, and one for each connection */
+	unsigned refs;		     /* the pool's list, a plan, and one for each connection */
 	bool leaving;
 	struct sockaddr_storage addr;
 	socklen_t addrlen;
@@ -41,19 +41,22 @@ struct sw_pool {
 
 /* The list that is to come: made first, which may fail, then put in place, which cannot. */
 struct sw_pool_plan {
-	struct sw_server **server; /* servers of the pool, or new ones with refs 0 */
+	struct sw_server **server; /* owned, and each held: servers of the pool, or new ones */
 	size_t n;
 };
 
 /**
+ * Changes nothing that can be seen.  The plan goes to sw_pool_plan_drop() or sw_pool_commit()
+ * before sw_pool_clear(); connections may come and end meanwhile.
+ *
  * @param why  Out: one line on -EINVAL.
  * @return 0, -EINVAL, -ENOMEM.
  */
-SW_MUST int sw_pool_plan(const struct sw_pool *pool, const struct sockaddr_storage *addr, size_t n,
+SW_MUST int sw_pool_plan(struct sw_pool *pool, const struct sockaddr_storage *addr, size_t n,
 			 struct sw_pool_plan *plan, char *why, size_t size);
 
 /** Forget a plan. */
-void sw_pool_plan_drop(struct sw_pool_plan *plan);
+void sw_pool_plan_drop(struct sw_pool *pool, struct sw_pool_plan *plan);
 
 /** Put a plan in place.  @param gone  Called for each server that leaves; may be NULL.
  *  @param came  The same for each that is new, or back. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "relay/relay.h"
 
+#include "relay/change.h"
 #include "relay/check.h"
 #include "relay/conn.h"
-#include "relay/source.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,9 +14,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-#define DEFAULT_BUFFER	   65536
-#define DEFAULT_CONNECT_MS 3000
-#define RAN_OUT_EVERY_MS   1000
+#define RAN_OUT_EVERY_MS 1000
 
 void sw_relay_logf(const struct sw_relay *r, bool trouble, const char *fmt, ...)
 {
@@ -116,130 +114,6 @@ static void on_done(evutil_socket_t fd, short what, void *arg)
 		done(r->done_arg);
 }
 
-/* What a configuration needs, all made before anything changes. */
-struct prepared {
-	struct sw_relay_config cf; /* with its defaults, without the caller's pointers */
-	struct sw_pool_plan plan;
-	struct sw_scratch scratch; /* no bytes: the relay's own stays */
-	char name[SW_POOL_NAME];
-};
-
-static void explain(const struct sw_relay_config *cf, const char *why)
-{
-	if (cf->error && cf->error_size)
-		snprintf(cf->error, cf->error_size, "%s", why);
-}
-
-static int check_source(const struct sw_relay_config *cf, char *why, size_t size)
-{
-	const int rc = cf->source_client ? sw_source_allowed() : 0;
-
-	if (rc == -EPERM)
-		snprintf(why, size,
-			 "connecting from the client's address (source: client) needs CAP_NET_RAW "
-			 "or "
-			 "CAP_NET_ADMIN; grant one, or use the PROXY protocol");
-	return rc;
-}
-
-static void take_config(struct prepared *to, const struct sw_relay_config *cf)
-{
-	*to = (struct prepared){ .cf = *cf };
-	snprintf(to->name, sizeof(to->name), "%s", cf->name ? cf->name : "");
-	to->cf.name = NULL;
-	to->cf.upstream = NULL;
-	to->cf.error = NULL;
-	to->cf.health = sw_health_defaults(cf->health);
-	if (!to->cf.connect_timeout_ms)
-		to->cf.connect_timeout_ms = DEFAULT_CONNECT_MS;
-	to->scratch.size = cf->buffer_bytes ? cf->buffer_bytes : DEFAULT_BUFFER;
-}
-
-static int prepare(struct sw_relay *r, const struct sw_relay_config *cf, struct prepared *to,
-		   char *why, size_t size)
-{
-	int rc = check_source(cf, why, size);
-
-	take_config(to, cf);
-	if (rc == 0)
-		rc = sw_pool_plan(&r->pool, cf->upstream, cf->nupstream, &to->plan, why, size);
-	if (rc < 0)
-		return rc;
-	if (to->scratch.size != r->scratch.size) {
-		to->scratch.bytes = malloc(to->scratch.size);
-		if (!to->scratch.bytes)
-			goto drop_plan;
-	}
-	if (!sw_era_begin(r, to->cf.connect_timeout_ms, to->cf.idle_timeout_ms))
-		goto free_scratch;
-	return 0;
-
-free_scratch:
-	free(to->scratch.bytes);
-drop_plan:
-	sw_pool_plan_drop(&to->plan);
-	return -ENOMEM;
-}
-
-static void on_gone(struct sw_server *s)
-{
-	sw_check_stop(s);
-	sw_server_tell_config(s, SW_SERVER_REMOVED);
-}
-
-static void on_came(struct sw_server *s, struct sw_relay *r)
-{
-	s->health = (struct sw_health){ 0 }; /* what was known is old, if it was here before */
-	sw_check_start(s, 0);
-	sw_server_tell_config(s, SW_SERVER_ADDED);
-	(void)r;
-}
-
-/* The first checks are spread over the interval, and so are all that follow. */
-static void restart_checks(struct sw_relay *r)
-{
-	for (size_t i = 0; i < r->pool.n; i++) {
-		const uint64_t all = r->cf.health.interval_ms;
-
-		sw_check_stop(r->pool.server[i]);
-		sw_check_start(r->pool.server[i], (unsigned)(all * i / r->pool.n));
-	}
-}
-
-/* Nothing here can fail.  @param tell  Servers that come and go are told about. */
-static void commit(struct sw_relay *r, struct prepared *to, bool tell)
-{
-	const unsigned interval_ms = r->cf.health.interval_ms;
-
-	r->cf = to->cf;
-	memcpy(r->name, to->name, sizeof(r->name));
-	if (to->scratch.bytes) {
-		free(r->scratch.bytes);
-		r->scratch = to->scratch;
-	}
-	sw_pool_commit(&r->pool, &to->plan, tell ? on_gone : NULL, tell ? on_came : NULL, r);
-	if (!tell || interval_ms != r->cf.health.interval_ms)
-		restart_checks(r);
-	sw_relay_arm(r);
-}
-
-static int apply(struct sw_relay *r, const struct sw_relay_config *cf, bool tell)
-{
-	struct prepared to;
-	char why[256] = "";
-	const int rc = prepare(r, cf, &to, why, sizeof(why));
-
-	explain(cf, rc < 0 && !why[0] ? strerror(-rc) : why);
-	if (rc == 0)
-		commit(r, &to, tell);
-	return rc;
-}
-
-int sw_relay_update(struct sw_relay *r, const struct sw_relay_config *cf)
-{
-	return apply(r, cf, true);
-}
-
 static struct sw_relay *relay_alloc(struct event_base *base)
 {
 	struct sw_relay *r = calloc(1, sizeof(*r));
@@ -266,16 +140,16 @@ int sw_relay_new(struct event_base *base, const struct sw_relay_config *cf, stru
 	int rc;
 
 	if (!(event_base_get_features(base) & EV_FEATURE_ET)) {
-		explain(cf, "the event loop knows no edge-triggered events; use epoll");
+		sw_relay_explain(cf, "the event loop knows no edge-triggered events; use epoll");
 		return -ENOTSUP;
 	}
 	r = relay_alloc(base);
 	if (!r) {
-		explain(cf, strerror(ENOMEM));
+		sw_relay_explain(cf, strerror(ENOMEM));
 		return -ENOMEM;
 	}
 	r->limits = cf->limits;
-	rc = apply(r, cf, false);
+	rc = sw_relay_update(r, cf);
 	if (rc < 0) {
 		free(r);
 		return rc;

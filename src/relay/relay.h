@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 
 struct sw_relay;
+struct sw_relay_change;
 
 #define SW_SERVERS_MAX	64
 #define SW_SERVER_NAME	64
@@ -74,8 +75,8 @@ struct sw_relay_config {
 	void (*access)(void *arg, const struct sw_access *a);
 	void *access_arg;
 
-	/* Out, for sw_relay_new() and sw_relay_update(): one line on failure that says what is
-	 * wrong and what would be right, else "".  May be NULL. */
+	/* Out, for sw_relay_new(), sw_relay_prepare() and sw_relay_update(): one line on failure
+	 * that says what is wrong and what would be right, else "".  May be NULL. */
 	char *error;
 	size_t error_size;
 };
@@ -113,13 +114,31 @@ SW_MUST int sw_relay_new(struct event_base *base, const struct sw_relay_config *
 			 struct sw_relay **out);
 
 /**
- * Apply another configuration while connections live.  Servers are told by their addresses: one
- * that stays keeps its state and counters, one that is new begins as up, one that is gone gets no
- * new connection.  Connections that are there go on as they are, with the timeouts they began with.
+ * Make all that another configuration needs, beside what runs: nothing changes, and nothing of it
+ * is told.  The relay may go on meanwhile.  One change at a time.
  *
- * @param cf  Copied.  `limits` is the one given to sw_relay_new().
- * @return as sw_relay_new(); on failure nothing has changed.
+ * @param cf   Copied.  `limits` is the one given to sw_relay_new().
+ * @param out  Written on success; goes to sw_relay_commit() or sw_relay_abort() before the relay
+ *             is freed.
+ * @return as sw_relay_new().
  */
+SW_MUST int sw_relay_prepare(struct sw_relay *r, const struct sw_relay_config *cf,
+			     struct sw_relay_change **out);
+
+/**
+ * Apply a configuration while connections live.  This cannot fail.  Servers are told by their
+ * addresses: one that stays keeps its state and counters, one that is new begins as up, one that is
+ * gone gets no new connection.  Connections that are there go on as they are, with the timeouts
+ * they began with.
+ *
+ * @param c  Freed.
+ */
+void sw_relay_commit(struct sw_relay_change *c);
+
+/** Forget a change.  NULL is allowed. */
+void sw_relay_abort(struct sw_relay_change *c);
+
+/** Both at once.  @return as sw_relay_prepare(); on failure nothing has changed. */
 SW_MUST int sw_relay_update(struct sw_relay *r, const struct sw_relay_config *cf);
 
 /** Resets what is still active.  NULL is allowed. */

@@ -9,8 +9,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 _Static_assert(SW_BPF_MAX_GUARDS == SW_MAX_GUARDS, "every guard fits the map");
+
+sw_mono sw_bpf_mono(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (sw_mono){ (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec };
+}
 
 static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
 {

@@ -10,6 +10,9 @@
 
 #define SW_TCX_INGRESS 46 /* BPF_TCX_INGRESS, uapi headers of Linux 6.6 */
 
+/** @return the clock that programs read by bpf_ktime_get_ns(). */
+sw_mono sw_bpf_mono(void);
+
 /** Silence libbpf.  @return the print function to restore with libbpf_set_print(). */
 libbpf_print_fn_t sw_bpf_quiet(void);
 

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <steer.skel.h> /* generated */
@@ -39,14 +38,6 @@ struct sw_steer {
 	struct sw_known known;
 	bool clsact;
 };
-
-static sw_mono mono_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (sw_mono){ (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec };
-}
 
 static int attach_tcx(struct hook *h, int prog_fd, unsigned ifindex)
 {
@@ -80,7 +71,7 @@ static bool lease_expired(__u32 prog_id)
 			continue;
 		if (!bpf_obj_get_info_by_fd(fd, &map, &maplen) && strstr(map.name, ".bss") &&
 		    map.value_size == sizeof(until) && !bpf_map_lookup_elem(fd, &key, &until))
-			expired = until && until < mono_now().ns;
+			expired = until && until < sw_bpf_mono().ns;
 		close(fd);
 	}
 close_prog:
@@ -151,7 +142,7 @@ static int attach(struct sw_steer *st, struct hook *h, int prog_fd, unsigned ifi
 		rc = attach_tcx(h, prog_fd, ifindex);
 	if (rc == -EINVAL) {
 		st->clsact = true;
-		sw_steer_renew(st, mono_now());
+		sw_steer_renew(st, sw_bpf_mono());
 		rc = attach_clsact(h, prog_fd, ifindex);
 	}
 	return rc;
@@ -186,7 +177,7 @@ static int load(struct sw_steer *st, const struct sw_steer_config *cf, char *err
 	/* Without the map every flow is looked up. */
 	(void)!sw_known_open(&st->known, bpf_map__fd(st->bpf->maps.known));
 	for (size_t i = 0; i < cf->nguard; i++)
-		sw_known_add_port(&st->known, htons(cf->guard[i].port), mono_now());
+		sw_known_add_port(&st->known, htons(cf->guard[i].port), sw_bpf_mono());
 	st->host.known = SW_BPF_KNOWN_NONE;
 	st->host.known_both = st->known.words != NULL;
 	rc = put_host(st);

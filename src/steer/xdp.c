@@ -15,7 +15,6 @@
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <answer.skel.h> /* generated */
@@ -41,14 +40,6 @@ struct sw_xdp {
 /* Guards everything here: starts, ends and ticks are rare. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static SLIST_HEAD(, sw_xdp) all = SLIST_HEAD_INITIALIZER(all);
-
-static sw_mono mono_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (sw_mono){ (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec };
-}
 
 /* An interface's number says nothing without its network namespace. */
 static ino_t this_netns(void)
@@ -334,7 +325,7 @@ int sw_xdp_guard(struct sw_xdp *x, unsigned index, const struct sw_guard *guard,
 	if (sw_bpf_have_any(guard, n))
 		x->has_any |= 1u << index;
 	for (size_t i = 0; i < n; i++)
-		sw_known_add_port(&x->known, htons(guard[i].port), mono_now());
+		sw_known_add_port(&x->known, htons(guard[i].port), sw_bpf_mono());
 	x->host.known = SW_BPF_KNOWN_NONE;
 	x->host.known_both = 1;
 	rc = put_host(x);

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """SIGHUP and `synward reload`: a changed configuration is applied all or nothing, no connection is
 dropped, and what changed is said."""
+import copy
+import json
 import os
 import re
 import signal
@@ -99,6 +101,67 @@ class Reload(LabCase):
         self.file.config["listeners"].pop()
         self.file.app["servers"] = ["127.0.0.1:8080"]
         self.reloads("listener web: queue_depth 4096 -> 100")
+
+    def with_a_refusing_server(self, **health):
+        """8081 refuses and is checked at once; then only when a connection could not reach it."""
+        self.lab.serve(echo)
+        self.file = ConfigFile(self.lab)
+        self.file.app["servers"] = ["127.0.0.1:8081", "127.0.0.1:8080"]
+        self.file.app["health"] = {"interval": "1m", **health}
+        self.file.write()
+        return self.file.run()
+
+    def late_refusal(self):
+        """All that a pool, the limits and the log can have differs, and a listener cannot start."""
+        good = copy.deepcopy(self.file.config)
+        self.file.app.update(servers=["127.0.0.1:8080", "127.0.0.1:8082"], retries=0,
+                             health={"interval": "50ms"}, idle_timeout="1ms")
+        self.file.config.update(limits={"connections": 1, "per_source": 1}, log={"access": True},
+                                drain_timeout="1s")
+        self.file.config["pools"].append({"name": "more", "servers": ["127.0.0.1:8083"]})
+        self.file.config["listeners"].append(
+            {"name": "lost", "interface": "nosuch0", "listen": [f"{VICTIM4}:81"],
+             "upstreams": "more"})
+        self.refused("listener lost: no interface nosuch0 here", code=FAILED)
+        self.file.config = good
+
+    def servers(self):
+        out = self.lab.victim.run(SYNWARD, "status", "--json", "-s", self.file.socket)
+        return json.loads(out.stdout)["servers"]
+
+    def test_a_server_that_is_down_stays_down(self):
+        synward = self.with_a_refusing_server(fall=1)
+        self.assertTrue(wait_for(lambda: "127.0.0.1:8081 is down" in synward.log(), 5))
+        self.lab.serve(named(b"it is up"), port=8081)  # which the next check would find
+        self.talk(self.hold())
+        before, said = self.servers(), len(synward.log())
+        self.assertEqual([s["up"] for s in before], [False, True])
+        self.late_refusal()
+        self.assertEqual([(s["name"], s["up"], s["connect"]["count"]) for s in self.servers()],
+                         [(s["name"], s["up"], s["connect"]["count"]) for s in before])
+        for held in [self.hold() for _ in range(4)]:
+            self.talk(held)
+            held.close()
+        time.sleep(0.5)
+        self.assertEqual([s["up"] for s in self.servers()], [False, True])
+        self.assertNotRegex(synward.log()[said:], "upstream|access|is up|is down")
+        self.reloads("nothing differs")
+
+    def test_failed_checks_are_counted_over_a_refused_reload(self):
+        """Three in a row: one at the start and one before the reload, so one more will do."""
+        synward = self.with_a_refusing_server(fall=3)
+
+        def failed(times):
+            return wait_for(lambda: self.lab.victim.nstat("Tcp.AttemptFails") == times, 5)
+
+        self.assertTrue(failed(1), "no check at the start")
+        self.talk(self.hold())  # 8081 has its turn; 8080 is next, and so the turn is 8081's again
+        self.assertTrue(failed(3), "not one connection and one check")
+        self.assertNotIn("is down", synward.log())
+        self.late_refusal()
+        self.talk(self.hold())
+        self.assertTrue(wait_for(lambda: "8081 is down: 3 checks failed" in synward.log(), 5),
+                        synward.log())
 
     def test_what_needs_a_restart_is_refused(self):
         self.start()

@@ -86,6 +86,7 @@ class Commands(LabCase):
                         rf"^key   {fingerprint} active; epoch \d+ ends in \d+\w+$",
                         rf"^web   {VICTIM4}:80 on eth0$", r"^      relay to app, packet threads$",
                         r"^      a second  \d+ SYNs, ", r"^      in all    1 SYNs, 1 answered, 1 proven",
+                        r"^      epochs    (current|previous) 1; keys active 1$",
                         r"^app   127\.0\.0\.1:8080 +up   \d+ live, connect p50 "):
             self.assertRegex(out.stdout, re.compile(pattern, re.M))
         self.assertLess(len(out.stdout.splitlines()), 24)
@@ -105,6 +106,28 @@ class Commands(LabCase):
         out = w.run("status").stdout
         self.assertRegex(out, r"relay to app, XDP (native|generic)")
         self.assertRegex(out, r"transparent, XDP (native|generic)")
+        # Without a key file each has a key of its own: the head has the first one's.
+        keys = re.findall(r"\b([0-9a-f]{8}) run", out)
+        self.assertEqual(len(set(keys)), 2, out)
+        self.assertRegex(out, rf"(?m)^      key       {keys[1]} run$")
+
+    def test_transparent_says_what_it_knows(self):
+        """The keys and the epoch; of each connection only that it was proven."""
+        self.lab.serve(echo, VICTIM4, 80)
+        w = Watched(self.lab, {"web": {"transparent": "true"}},
+                    extra=f"key_file: {self.lab.new_key()}\n")
+        self.assertTrue(self.connects())
+        self.assertTrue(wait_for(lambda: w.listener()["stats"]["proven"] == 1, 5))
+        l = w.listener()
+        self.assertEqual(l["keys"], w.stats()["keys"])
+        self.assertEqual([k["slot"] for k in l["keys"]], ["active"])
+        self.assertEqual(l["proven_epoch"], {"current": 0, "previous": 0, "next": 0, "unknown": 1})
+        self.assertEqual(l["proven_key"], {"active": 0, "staged": 0, "retired": 0, "unknown": 1})
+        self.assertIsNone(l["handoff"])
+        self.assertIsNone(l["connections"]["duration"])
+        out = w.run("status").stdout
+        self.assertRegex(out, rf"(?m)^key   {l['keys'][0]['fingerprint']} active; epoch \d+ ends in ")
+        self.assertRegex(out, r"(?m)^      epochs    -; keys -$")
 
     def test_nobody_there(self):
         for args in (("status",), ("status", "-j"), ("top",), ("reload",), ("drain", "web"),

@@ -34,6 +34,8 @@ static inline void scene_stats(struct synward_stats *st, uint64_t seed)
 	st->proven_epoch[SYNWARD_EPOCH_CURRENT] = st->proven - 5;
 	st->proven_epoch[SYNWARD_EPOCH_PREVIOUS] = 4;
 	st->proven_epoch[SYNWARD_EPOCH_NEXT] = 1;
+	st->proven_key[0] = st->proven - 20;
+	st->proven_key[2] = 11;
 	st->handoff_ns[13] = seed * 9;
 	st->handoff_ns[14] = seed * 2;
 	st->handoff_sum_ns = 1000000 * seed;
@@ -51,6 +53,10 @@ static inline void scene_listener(struct sw_snap_listener *l, const char *name, 
 	l->xdp = SW_SNAP_XDP_NATIVE;
 	l->offload = SYNWARD_OFFLOAD_XDP;
 	l->queue_depth = 4096;
+	l->keys.n = 1;
+	snprintf(l->keys.key[0].slot, sizeof(l->keys.key[0].slot), "active");
+	snprintf(l->keys.key[0].fingerprint, sizeof(l->keys.key[0].fingerprint), "%08x",
+		 (unsigned)seed);
 	l->nworker = 2;
 	l->worker[1].ring_lost = seed + 1;
 	scene_stats(&l->stats, seed);
@@ -82,11 +88,11 @@ static inline struct sw_snapshot *scene(void)
 	s->now.ns = s->started.ns + 90000000000ull;
 	s->ready = true;
 	s->epoch = 53125000;
-	s->nkey = 2;
-	snprintf(s->key[0].slot, sizeof(s->key[0].slot), "active");
-	snprintf(s->key[0].fingerprint, sizeof(s->key[0].fingerprint), "9bd972de");
-	snprintf(s->key[1].slot, sizeof(s->key[1].slot), "staged");
-	snprintf(s->key[1].fingerprint, sizeof(s->key[1].fingerprint), "01fa77c3");
+	s->keys.n = 2;
+	snprintf(s->keys.key[0].slot, sizeof(s->keys.key[0].slot), "active");
+	snprintf(s->keys.key[0].fingerprint, sizeof(s->keys.key[0].fingerprint), "9bd972de");
+	snprintf(s->keys.key[1].slot, sizeof(s->keys.key[1].slot), "staged");
+	snprintf(s->keys.key[1].fingerprint, sizeof(s->keys.key[1].fingerprint), "01fa77c3");
 	scene_listener(&s->listener[0], "web", 17);
 	scene_listener(&s->listener[1], "ssh", 5);
 	for (int i = 0; i < 2; i++) {

@@ -248,3 +248,82 @@ Test(metrics, json_and_prometheus_agree)
 	free(text);
 	sw_snapshot_free(s);
 }
+
+static json_int_t number(const json_t *object, const char *group, const char *key)
+{
+	const json_t *value = json_object_get(json_object_get(object, group), key);
+
+	cr_assert(json_is_integer(value), "%s.%s is no number", group, key);
+	return json_integer_value(value);
+}
+
+/* @return /stats; the caller lets go of it. */
+static json_t *stats_of(const struct sw_snapshot *s)
+{
+	char *text = sw_stats_json(s, 0);
+	json_t *all = json_loads(text, 0, NULL);
+
+	free(text);
+	cr_assert_not_null(all, "no JSON");
+	return all;
+}
+
+static json_t *listener(json_t *all, size_t i)
+{
+	return json_array_get(json_object_get(all, "listeners"), i);
+}
+
+/* What a packet thread tells of each proof, and the rest. */
+Test(metrics, json_of_proofs_adds_up)
+{
+	struct sw_snapshot *s = scene();
+	json_t *all = stats_of(s), *l = listener(all, 0);
+	const json_int_t proven = (json_int_t)s->listener[0].stats.proven;
+	const json_t *key = json_array_get(json_object_get(l, "keys"), 0);
+
+	cr_expect_eq(number(l, "proven_epoch", "current"), proven - 5);
+	cr_expect_eq(number(l, "proven_epoch", "previous"), 4);
+	cr_expect_eq(number(l, "proven_epoch", "next"), 1);
+	cr_expect_eq(number(l, "proven_epoch", "unknown"), 0);
+	cr_expect_eq(number(l, "proven_key", "active"), proven - 20);
+	cr_expect_eq(number(l, "proven_key", "staged"), 0);
+	cr_expect_eq(number(l, "proven_key", "retired"), 11);
+	cr_expect_eq(number(l, "proven_key", "unknown"), 9);
+	cr_expect_str_eq(json_string_value(json_object_get(key, "fingerprint")), "00000011");
+	cr_expect_str_eq(json_string_value(json_object_get(key, "slot")), "active");
+	json_decref(all);
+	sw_snapshot_free(s);
+}
+
+/* BPF and the kernel make the connections: what nobody measured is null, what nobody told apart is
+ * unknown, and the keys are known all the same. */
+Test(metrics, json_of_a_transparent_listener)
+{
+	struct sw_snapshot *s = scene();
+	struct sw_snap_listener *one = &s->listener[0];
+	json_t *all, *l;
+
+	one->mode = SW_SNAP_TRANSPARENT;
+	all = stats_of(s);
+	cr_expect(json_is_object(json_object_get(listener(all, 0), "handoff")),
+		  "what it measured before a reload is lost");
+	json_decref(all);
+	memset(one->stats.proven_epoch, 0, sizeof(one->stats.proven_epoch));
+	memset(one->stats.proven_key, 0, sizeof(one->stats.proven_key));
+	memset(one->stats.handoff_ns, 0, sizeof(one->stats.handoff_ns));
+	memset(&one->conns, 0, sizeof(one->conns));
+	all = stats_of(s);
+	l = listener(all, 0);
+	cr_expect(json_is_null(json_object_get(l, "handoff")), "handoff");
+	cr_expect(json_is_null(json_object_get(json_object_get(l, "connections"), "duration")),
+		  "duration");
+	cr_expect_eq(number(l, "proven_epoch", "unknown"), (json_int_t)one->stats.proven);
+	cr_expect_eq(number(l, "proven_key", "unknown"), (json_int_t)one->stats.proven);
+	cr_expect_eq(json_array_size(json_object_get(l, "keys")), 1, "keys");
+	l = listener(all, 1);
+	cr_expect(json_is_object(json_object_get(l, "handoff")), "of a relay");
+	cr_expect(json_is_object(json_object_get(json_object_get(l, "connections"), "duration")),
+		  "of a relay");
+	json_decref(all);
+	sw_snapshot_free(s);
+}

@@ -40,6 +40,12 @@ static struct sw_limits_stats stats(const struct sw_limits *l)
 	return s;
 }
 
+static void change(struct sw_limits *l, struct sw_limits_config cf)
+{
+	cr_assert_eq(sw_limits_prepare(l, &cf), 0, "sw_limits_prepare failed");
+	sw_limits_commit(l, &cf);
+}
+
 Test(limits, none_by_default)
 {
 	struct sw_limits *l = limits(0, 0, 0, 0);
@@ -144,10 +150,10 @@ Test(limits, update_keeps_what_is_there)
 	struct sw_limits_share before, a, b, c;
 
 	cr_expect_eq(take(l, "192.0.2.1", &before), SW_LIMITS_OK, "without limits");
-	cr_expect_eq(sw_limits_update(l, &(struct sw_limits_config){ 0, 1, 32, 64 }), 0, "update");
+	change(l, (struct sw_limits_config){ 0, 1, 32, 64 });
 	cr_expect_eq(take(l, "192.0.2.1", &a), SW_LIMITS_OK, "the one from before does not count");
 	cr_expect_eq(take(l, "192.0.2.1", &b), SW_LIMITS_SOURCE, "the limit holds at once");
-	cr_expect_eq(sw_limits_update(l, &(struct sw_limits_config){ 0, 1, 24, 64 }), 0, "update");
+	change(l, (struct sw_limits_config){ 0, 1, 24, 64 });
 	cr_expect_eq(take(l, "192.0.2.9", &b), SW_LIMITS_OK, "another prefix, another count");
 	cr_expect_eq(take(l, "192.0.2.1", &c), SW_LIMITS_SOURCE, "the new prefix holds");
 	cr_expect_eq(stats(l).sources, 2, "%lu", stats(l).sources);
@@ -158,6 +164,21 @@ Test(limits, update_keeps_what_is_there)
 	sw_limits_give(l, &c);
 	sw_limits_give(l, &before);
 	cr_expect_eq(stats(l).active, 0, "%lu", stats(l).active);
+	sw_limits_free(l);
+}
+
+Test(limits, prepared_ones_do_not_count_yet)
+{
+	struct sw_limits *l = limits(0, 0, 0, 0);
+	const struct sw_limits_config tight = { 1, 1, 24, 64 };
+	struct sw_limits_share share[3];
+
+	cr_assert_eq(sw_limits_prepare(l, &tight), 0, "sw_limits_prepare failed");
+	for (int i = 0; i < 3; i++)
+		cr_expect_eq(take(l, "192.0.2.1", &share[i]), SW_LIMITS_OK, "refused at %d", i);
+	cr_expect_eq(stats(l).sources, 0, "%lu sources", stats(l).sources);
+	for (int i = 0; i < 3; i++)
+		sw_limits_give(l, &share[i]);
 	sw_limits_free(l);
 }
 
