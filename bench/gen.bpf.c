@@ -43,6 +43,29 @@ static __always_inline int due(void)
 	return 1;
 }
 
+static __always_inline void store_tcp(__u32 *tcp, const void *end, const struct flood_packet *p)
+{
+	if ((void *)(tcp + 5) > end)
+		return;
+#pragma unroll
+	for (int i = 0; i < 5; i++)
+		tcp[i] = bpf_htonl(p->tcp[i]);
+	if (p->ntcp >= 8 && (void *)(tcp + 8) <= end) {
+#pragma unroll
+		for (int i = 5; i < 8; i++)
+			tcp[i] = bpf_htonl(p->tcp[i]);
+	}
+	if (p->ntcp >= 10 && (void *)(tcp + 10) <= end) {
+		tcp[8] = bpf_htonl(p->tcp[8]);
+		tcp[9] = bpf_htonl(p->tcp[9]);
+	}
+	if (cfg.kind == FLOOD_SYN_DATA && (void *)(tcp + 5 + FLOOD_PAYLOAD / 4) <= end) {
+#pragma unroll
+		for (int i = 5; i < 5 + FLOOD_PAYLOAD / 4; i++)
+			tcp[i] = 0x58585858;
+	}
+}
+
 static __always_inline int store(struct xdp_md *ctx, const struct flood_packet *p)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
@@ -54,24 +77,18 @@ static __always_inline int store(struct xdp_md *ctx, const struct flood_packet *
 	eth[0] = ((const volatile __u32 *)cfg.mac)[0];
 	eth[1] = ((const volatile __u32 *)cfg.mac)[1];
 	eth[2] = ((const volatile __u32 *)cfg.mac)[2];
-	*type = bpf_htons(0x0800);
+	*type = cfg.v6 ? bpf_htons(0x86dd) : bpf_htons(0x0800);
 #pragma unroll
-	for (int i = 0; i < 10; i++)
-		ip[i] = bpf_htonl(p->w[i]);
-	if (p->nw >= 13 && data + 66 <= end) {
+	for (int i = 0; i < 5; i++)
+		ip[i] = bpf_htonl(p->ip[i]);
+	if (!cfg.v6) {
+		store_tcp(ip + 5, end, p);
+		return 0;
+	}
 #pragma unroll
-		for (int i = 10; i < 13; i++)
-			ip[i] = bpf_htonl(p->w[i]);
-	}
-	if (p->nw >= 15 && data + 74 <= end) {
-		ip[13] = bpf_htonl(p->w[13]);
-		ip[14] = bpf_htonl(p->w[14]);
-	}
-	if (cfg.kind == FLOOD_SYN_DATA && data + FLOOD_MAX <= end) {
-#pragma unroll
-		for (int i = 10; i < 10 + FLOOD_PAYLOAD / 4; i++)
-			ip[i] = 0x58585858;
-	}
+	for (int i = 5; i < 10; i++)
+		ip[i] = bpf_htonl(p->ip[i]);
+	store_tcp(ip + 10, end, p);
 	return 0;
 }
 
@@ -81,8 +98,11 @@ int bench_gen(struct xdp_md *ctx)
 	struct flood_packet p = {};
 	struct flood_cfg cf = { .seed = cfg.seed,
 				.daddr = cfg.daddr,
+				.daddr6 = { cfg.daddr6[0], cfg.daddr6[1], cfg.daddr6[2],
+					    cfg.daddr6[3] },
 				.kind = cfg.kind,
 				.dport = cfg.dport,
+				.v6 = cfg.v6,
 				.prefix = cfg.prefix };
 
 	if (state.over || !due())
@@ -91,7 +111,7 @@ int bench_gen(struct xdp_md *ctx)
 		state.over = 1;
 		return XDP_DROP;
 	}
-	flood_make(&p, &cf, state.made);
+	flood_make(&p, &cf, cfg.first + state.made);
 	if (store(ctx, &p))
 		return XDP_ABORTED;
 	state.made++;

@@ -6,12 +6,12 @@
  *   bench_gen --interface v0 --kind syn-linux --rate 200000 --seconds 5 --json
  */
 #include "flood.h"
+#include "gen/options.h"
 #include "lab.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
@@ -20,12 +20,7 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 
-#define BATCH	    64
-#define MAX_SECONDS 600
-#define AUTO_PACKET 300000 /* frames a second up to which a packet socket is the better engine */
-
-static const char *const kind_name[FLOOD_NKIND] = { "syn-plain", "syn-data", "syn-linux", "ack",
-						    "ack-ts",	 "rst",	     "fin",	  "mix" };
+#define BATCH 64
 
 struct totals {
 	uint64_t made; /* frames given to the interface */
@@ -33,10 +28,7 @@ struct totals {
 };
 
 struct gen {
-	struct flood_cfg cf;
-	const char *interface;
-	uint64_t seconds;
-	bool xdp, engine_given, json;
+	struct gen_options o;
 	uint64_t begin_ns, end_ns;
 	uint64_t lost_before; /* the interface's counter at the start, XDP only */
 	struct flood_state_view {
@@ -45,7 +37,7 @@ struct gen {
 	_Atomic uint64_t socket_lost;
 	pthread_t sender;
 	atomic_bool done;
-	uint64_t per_second[MAX_SECONDS + 1];
+	uint64_t per_second[GEN_MAX_SECONDS + 1];
 	size_t nsecond;
 };
 
@@ -85,7 +77,7 @@ static struct totals totals(const struct gen *g)
 {
 	struct totals t = { .made = g->state->made };
 
-	t.lost = g->xdp ? interface_lost(g->interface) - g->lost_before : g->socket_lost;
+	t.lost = g->o.xdp ? interface_lost(g->o.interface) - g->lost_before : g->socket_lost;
 	if (t.lost > t.made)
 		t.lost = t.made;
 	return t;
@@ -103,7 +95,7 @@ static void *reporter(void *arg)
 		nanosleep(&nap, NULL);
 		const uint64_t now = now_ns();
 
-		if (now >= next && g->nsecond < MAX_SECONDS) {
+		if (now >= next && g->nsecond < GEN_MAX_SECONDS) {
 			const struct totals t = totals(g);
 			uint64_t sent = t.made - t.lost;
 
@@ -126,11 +118,13 @@ static void print_json(const struct gen *g, double seconds)
 	const struct totals t = totals(g);
 	const uint64_t sent = t.made - t.lost;
 
-	printf("{\"kind\": \"%s\", \"engine\": \"%s\", \"interface\": \"%s\", \"seed\": %" PRIu64
-	       ", \"seconds\": %.3f, \"offered\": %" PRIu64 ", \"lost\": %" PRIu64
-	       ", \"sent\": %" PRIu64 ", \"sent_per_second\": %.0f, \"each_second\": [",
-	       kind_name[g->cf.kind], g->xdp ? "xdp" : "packet", g->interface, (uint64_t)g->cf.seed,
-	       seconds, t.made, t.lost, sent, seconds > 0 ? (double)sent / seconds : 0);
+	printf("{\"kind\": \"%s\", \"family\": %d, \"engine\": \"%s\", \"interface\": \"%s\", "
+	       "\"seed\": %" PRIu64 ", \"seconds\": %.3f, \"offered\": %" PRIu64
+	       ", \"lost\": %" PRIu64 ", \"sent\": %" PRIu64
+	       ", \"sent_per_second\": %.0f, \"each_second\": [",
+	       gen_kind_name(g->o.cf.kind), g->o.cf.v6 ? 6 : 4, g->o.xdp ? "xdp" : "packet",
+	       g->o.interface, (uint64_t)g->o.cf.seed, seconds, t.made, t.lost, sent,
+	       seconds > 0 ? (double)sent / seconds : 0);
 	for (size_t i = 0; i < g->nsecond; i++)
 		printf("%s%" PRIu64, i ? ", " : "", g->per_second[i]);
 	puts("]}");
@@ -138,28 +132,38 @@ static void print_json(const struct gen *g, double seconds)
 
 /* ---- a packet socket ---- */
 
+static size_t put_words(uint8_t *out, const uint32_t *word, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const uint32_t w = htonl(word[i]);
+
+		memcpy(out + 4 * i, &w, 4);
+	}
+	return 4 * n;
+}
+
 static size_t frame_bytes(const struct flood_cfg *cf, uint64_t n, uint8_t out[FLOOD_MAX])
 {
 	struct flood_packet p = { 0 };
-	const uint16_t type = htons(ETH_P_IP);
+	const uint16_t type = htons(cf->v6 ? ETH_P_IPV6 : ETH_P_IP);
+	size_t len = 14;
 
 	flood_make(&p, cf, n);
 	memcpy(out, cf->mac, 12);
 	memcpy(out + 12, &type, 2);
-	for (size_t i = 0; i < p.nw; i++) {
-		const uint32_t word = htonl(p.w[i]);
-
-		memcpy(out + 14 + 4 * i, &word, 4);
+	len += put_words(out + len, p.ip, p.nip);
+	len += put_words(out + len, p.tcp, p.ntcp);
+	if (cf->kind == FLOOD_SYN_DATA) {
+		memset(out + len, 'X', FLOOD_PAYLOAD);
+		len += FLOOD_PAYLOAD;
 	}
-	if (cf->kind == FLOOD_SYN_DATA)
-		memset(out + 54, 'X', FLOOD_PAYLOAD);
-	return cf->kind == FLOOD_SYN_DATA ? FLOOD_MAX : 14 + 4 * (size_t)p.nw;
+	return len;
 }
 
 static int open_socket(const struct gen *g)
 {
 	const struct sockaddr_ll to = { .sll_family = AF_PACKET,
-					.sll_ifindex = (int)g->cf.ifindex };
+					.sll_ifindex = (int)g->o.cf.ifindex };
 	const int one = 1, buf = 4 << 20;
 	const int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 
@@ -173,7 +177,7 @@ static int open_socket(const struct gen *g)
 /* How many frames may go now: at most @most.  Sleeps while there are none. */
 static size_t allowance(struct gen *g, size_t most)
 {
-	const struct flood_cfg *cf = &g->cf;
+	const struct flood_cfg *cf = &g->o.cf;
 	const uint64_t made = g->state->made;
 
 	while (cf->rate && !stop) {
@@ -221,7 +225,7 @@ static void run_socket(struct gen *g)
 	struct iovec iov[BATCH];
 	struct mmsghdr msg[BATCH] = { 0 };
 	const int fd = open_socket(g);
-	uint64_t number = 0;
+	uint64_t number = g->o.cf.first;
 
 	state.start_ns = g->begin_ns;
 	g->state = &state;
@@ -233,12 +237,12 @@ static void run_socket(struct gen *g)
 		const uint64_t sent = state.made - g->socket_lost;
 		size_t n = allowance(g, BATCH);
 
-		if (g->cf.count && g->cf.count - sent < n)
-			n = g->cf.count - sent;
+		if (g->o.cf.count && g->o.cf.count - sent < n)
+			n = g->o.cf.count - sent;
 		if (n == 0)
 			break;
 		for (size_t i = 0; i < n; i++)
-			iov[i].iov_len = frame_bytes(&g->cf, number++, frame[i]);
+			iov[i].iov_len = frame_bytes(&g->o.cf, number++, frame[i]);
 		send_all(g, fd, msg, n);
 	}
 	close(fd);
@@ -267,7 +271,7 @@ static int load_program(struct gen *g, struct bpf_object **objp)
 	obj = bpf_object__open_file(path, NULL);
 	if (!obj)
 		die(path);
-	must_map(obj, ".rodata", &g->cf, sizeof(g->cf));
+	must_map(obj, ".rodata", &g->o.cf, sizeof(g->o.cf));
 	bss = must_map(obj, ".bss", &first, sizeof(first));
 	if (bpf_object__load(obj))
 		die("loading gen.bpf.o");
@@ -283,7 +287,7 @@ static int load_program(struct gen *g, struct bpf_object **objp)
 static void run_xdp(struct gen *g, int fd)
 {
 	uint8_t frame[FLOOD_MAX] = { 0 };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = g->cf.len,
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = g->o.cf.len,
 		    .repeat = 1 << 30, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
 
 	/* Each call takes 20 ms to set up; a signal of the reporter ends it. */
@@ -292,137 +296,7 @@ static void run_xdp(struct gen *g, int fd)
 			die("running gen.bpf.o with live frames");
 }
 
-/* ---- the command line ---- */
-
-static const char usage_text[] =
-	"usage: bench_gen --interface VETH [--kind K] [--seconds N] [--count N] [--rate N]\n"
-	"                 [--engine packet|xdp] [--seed N] [--prefix] [--json]\n"
-	"                 [--to ADDR] [--port N] [--to-mac MAC] [--from-mac MAC]\n"
-	"\n"
-	"Kinds: syn-plain (as hping3 -S), syn-data (as hping3 -S -d 120 -w 64), syn-linux (as a\n"
-	"Linux client), ack, ack-ts, rst, fin, mix.  Sources are random in 198.18.0.0/15, with\n"
-	"--prefix in 198.18.7.0/24.  The same --seed (1) gives the same frames.  --rate is frames "
-	"a\n"
-	"second; without it as many as the engine can.  Up to 300,000 a second the engine is a\n"
-	"packet socket, else XDP live frames.  Ends after --seconds (5, at most 600) or --count\n"
-	"frames.  Refuses every interface that is not a veth.\n"
-	"Each second it says on stderr what was sent: what the far end of the veth had room for.\n";
-
-static _Noreturn void usage(const char *what)
-{
-	fprintf(stderr, "bench_gen: %s\n%s", what, usage_text);
-	exit(2);
-}
-
-static uint64_t number(const char *text, uint64_t max)
-{
-	char *end;
-	unsigned long long v;
-
-	errno = 0;
-	v = strtoull(text, &end, 10);
-	if (errno || end == text || *end || text[0] == '-' || v > max)
-		usage("a number was expected, or a smaller one");
-	return v;
-}
-
-static void parse_mac(uint8_t out[6], const char *text)
-{
-	if (sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", &out[0], &out[1], &out[2], &out[3],
-		   &out[4], &out[5]) != 6)
-		usage("a MAC address was expected");
-}
-
-static uint32_t parse_kind(const char *text)
-{
-	for (uint32_t i = 0; i < FLOOD_NKIND; i++)
-		if (strcmp(text, kind_name[i]) == 0)
-			return i;
-	usage("the kind is none of the list below");
-}
-
-static void set_option(struct gen *g, int opt, const char *value)
-{
-	struct in_addr in;
-
-	switch (opt) {
-	case 'i':
-		g->interface = value;
-		break;
-	case 'k':
-		g->cf.kind = parse_kind(value);
-		break;
-	case 's':
-		g->seconds = number(value, MAX_SECONDS);
-		break;
-	case 'c':
-		g->cf.count = number(value, UINT64_MAX);
-		break;
-	case 'r':
-		g->cf.rate = number(value, 20000000);
-		break;
-	case 'S':
-		g->cf.seed = number(value, UINT64_MAX);
-		break;
-	case 'P':
-		g->cf.prefix = 1;
-		break;
-	case 'j':
-		g->json = true;
-		break;
-	case 'p':
-		g->cf.dport = (uint16_t)number(value, 65535);
-		break;
-	case 'm':
-		parse_mac(g->cf.mac, value);
-		break;
-	case 'M':
-		parse_mac(g->cf.mac + 6, value);
-		break;
-	case 't':
-		if (inet_pton(AF_INET, value, &in) != 1)
-			usage("--to: an IPv4 address was expected");
-		g->cf.daddr = ntohl(in.s_addr);
-		break;
-	case 'e':
-		g->engine_given = true;
-		g->xdp = strcmp(value, "xdp") == 0;
-		if (!g->xdp && strcmp(value, "packet") != 0)
-			usage("--engine: packet or xdp was expected");
-		break;
-	default:
-		usage("an option of the list below was expected");
-	}
-}
-
-static void parse_options(struct gen *g, int argc, char **argv)
-{
-	static const struct option longs[] = {
-		{ "interface", required_argument, NULL, 'i' },
-		{ "kind", required_argument, NULL, 'k' },
-		{ "seconds", required_argument, NULL, 's' },
-		{ "count", required_argument, NULL, 'c' },
-		{ "rate", required_argument, NULL, 'r' },
-		{ "engine", required_argument, NULL, 'e' },
-		{ "seed", required_argument, NULL, 'S' },
-		{ "prefix", no_argument, NULL, 'P' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "to", required_argument, NULL, 't' },
-		{ "port", required_argument, NULL, 'p' },
-		{ "to-mac", required_argument, NULL, 'm' },
-		{ "from-mac", required_argument, NULL, 'M' },
-		{ 0 },
-	};
-	int opt;
-
-	while ((opt = getopt_long(argc, argv, "i:", longs, NULL)) != -1)
-		set_option(g, opt, optarg);
-	if (!g->interface || optind != argc)
-		usage("--interface is needed");
-	g->cf.len = flood_len(g->cf.kind);
-	if (!g->engine_given)
-		g->xdp = !g->cf.rate || g->cf.rate > AUTO_PACKET;
-}
+/* ---- running ---- */
 
 static void catch_signals(void)
 {
@@ -440,26 +314,29 @@ static void wake(int sig)
 
 int main(int argc, char **argv)
 {
-	static struct gen g = { .seconds = 5,
-				.cf = { .seed = 1,
-					.kind = FLOOD_SYN_LINUX,
-					.daddr = 0xc6336401, /* the lab's victim, 198.51.100.1 */
-					.dport = 80,
-					.mac = { 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0x66 } } };
+	static struct gen g = {
+		.o = { .seconds = 5,
+		       .cf = { .seed = 1,
+			       .kind = FLOOD_SYN_LINUX,
+			       .daddr = 0xc6336401, /* the lab's victim, 198.51.100.1 */
+			       .daddr6 = { 0x20010db8, 0, 0, 1 },
+			       .dport = 80,
+			       .mac = { 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0x66 } } }
+	};
 	struct sigaction sa = { .sa_handler = wake };
 	struct flood_state_view none = { 0 };
 	struct bpf_object *obj = NULL;
 	pthread_t thread;
 	int fd = -1;
 
-	parse_options(&g, argc, argv);
-	g.cf.ifindex = must_be_veth(g.interface);
+	gen_options_parse(&g.o, argc, argv);
+	g.o.cf.ifindex = must_be_veth(g.o.interface);
 	catch_signals();
 	g.begin_ns = now_ns();
-	g.end_ns = g.begin_ns + g.seconds * NS_PER_S;
+	g.end_ns = g.begin_ns + g.o.seconds * NS_PER_S;
 	g.state = &none;
-	if (g.xdp) {
-		g.lost_before = interface_lost(g.interface);
+	if (g.o.xdp) {
+		g.lost_before = interface_lost(g.o.interface);
 		fd = load_program(&g, &obj);
 	}
 	g.begin_ns = now_ns();
@@ -467,7 +344,7 @@ int main(int argc, char **argv)
 	sigaction(SIGUSR1, &sa, NULL);
 	if (pthread_create(&thread, NULL, reporter, &g))
 		die("thread");
-	if (g.xdp)
+	if (g.o.xdp)
 		run_xdp(&g, fd);
 	else
 		run_socket(&g);
@@ -475,7 +352,7 @@ int main(int argc, char **argv)
 
 	g.done = true;
 	pthread_join(thread, NULL);
-	if (g.json)
+	if (g.o.json)
 		print_json(&g, seconds);
 	bpf_object__close(obj);
 	return 0;

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What each step of the core costs, in nanoseconds.  A row is the median of several rounds.
+ * What each step of the core costs, or with --bpf what a frame costs in the BPF programs, in
+ * nanoseconds.  A row is the best of several rounds: what disturbs one can only make it slower.
  *
  *   bench_micro > before; ...; bench_micro --baseline before
  */
 #include "core/decide.h"
 #include "core/reply.h"
-#include "flood.h"
+#include "micro.h"
 #include "tool.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <net/ethernet.h>
 
-#define ROUNDS 9
 #define FRAMES 1024 /* different ones, used in turn */
 #define VICTIM 0xc6336401u
 
@@ -30,25 +30,42 @@ struct bench {
 
 static struct bench b;
 static volatile uint64_t eaten; /* so that no work can be left out */
+static const char *baseline_path;
+static uint64_t round_ns = 20 * NS_PER_MS;
+static size_t rounds = 9;
+
+static void put_word(uint8_t *to, uint32_t host)
+{
+	const uint32_t word = htonl(host);
+
+	memcpy(to, &word, sizeof(word));
+}
+
+size_t micro_frame(uint8_t out[FLOOD_MAX], const struct flood_packet *p)
+{
+	const uint16_t type = htons(ETH_P_IP);
+	uint8_t *to = out + 14;
+
+	memset(out, 0, 6); /* as the loopback's address is */
+	memset(out + 6, 2, 6);
+	memcpy(out + 12, &type, 2);
+	for (size_t w = 0; w < p->nip; w++, to += 4)
+		put_word(to, p->ip[w]);
+	for (size_t w = 0; w < p->ntcp; w++, to += 4)
+		put_word(to, p->tcp[w]);
+	return (size_t)(to - out);
+}
 
 static void make_frames(uint32_t kind)
 {
 	const struct flood_cfg cf = { .seed = 1, .kind = kind, .daddr = VICTIM, .dport = 80 };
-	const uint16_t type = htons(ETH_P_IP);
 
 	for (size_t i = 0; i < FRAMES; i++) {
 		struct flood_packet p = { 0 };
-		uint8_t *out = b.bytes[i];
 
 		flood_make(&p, &cf, i);
-		memset(out, 2, 12);
-		memcpy(out + 12, &type, 2);
-		for (size_t w = 0; w < p.nw; w++) {
-			const uint32_t word = htonl(p.w[w]);
-
-			memcpy(out + 14 + 4 * w, &word, 4);
-		}
-		b.frame[i] = (struct sw_frame){ .data = out, .len = 14 + 4 * (size_t)p.nw };
+		b.frame[i] =
+			(struct sw_frame){ .data = b.bytes[i], .len = micro_frame(b.bytes[i], &p) };
 		b.frame[i].wire_len = b.frame[i].len;
 		if (sw_wire_parse(&b.seg[i], &b.frame[i]) != SW_WIRE_OK)
 			abort();
@@ -150,27 +167,33 @@ static const struct row {
 
 /* ---- measuring ---- */
 
-static int by_size(const void *x, const void *y)
+static uint64_t core_round(const void *row, uint64_t n)
 {
-	const double a = *(const double *)x, c = *(const double *)y;
-
-	return (a > c) - (a < c);
-}
-
-static double one_round(const struct row *r, uint64_t n)
-{
+	const struct row *r = row;
 	const uint64_t begin = now_ns();
 
 	for (uint64_t i = 0; i < n; i++)
 		eaten += r->step(i % FRAMES);
-	return (double)(now_ns() - begin) / (double)n;
+	return now_ns() - begin;
 }
 
-static double measure(const struct row *r, uint64_t round_ns)
+double micro_measure(micro_round *go, const void *row)
 {
-	double ns[ROUNDS];
-	uint64_t n;
+	const uint64_t guess = go(row, FRAMES) / FRAMES;
+	const uint64_t n = 1 + round_ns / (guess ? guess : 1);
+	double best = 0;
 
+	for (size_t i = 0; i < rounds; i++) {
+		const double ns = (double)go(row, n) / (double)n;
+
+		if (i == 0 || ns < best)
+			best = ns;
+	}
+	return best;
+}
+
+static void core(const struct row *r)
+{
 	make_context(r->alg);
 	make_frames(r->kind);
 	b.synack = (struct sw_synack){ .isn = 1,
@@ -183,11 +206,7 @@ static double measure(const struct row *r, uint64_t round_ns)
 				       .wscale_ok = true,
 				       .sack = true,
 				       .ts = true };
-	n = 1 + (uint64_t)((double)round_ns / one_round(r, FRAMES));
-	for (size_t i = 0; i < ROUNDS; i++)
-		ns[i] = one_round(r, n);
-	qsort(ns, ROUNDS, sizeof(*ns), by_size);
-	return ns[ROUNDS / 2];
+	micro_print(r->name, micro_measure(core_round, r));
 }
 
 /* @return what a line "name ns" of an earlier run says; 0 when there is none. */
@@ -206,35 +225,43 @@ static double baseline(const char *path, const char *name)
 	return found;
 }
 
+void micro_print(const char *name, double ns)
+{
+	const double old = baseline_path ? baseline(baseline_path, name) : 0;
+
+	printf("%-24s %9.1f ns", name, ns);
+	if (old > 0)
+		printf("   %.2fx", ns / old);
+	puts("");
+	fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
-	const char *path = NULL;
-	uint64_t round_ns = 20 * NS_PER_MS;
+	bool bpf = false;
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--baseline") == 0 && i + 1 < argc) {
-			path = argv[++i];
+			baseline_path = argv[++i];
 		} else if (strcmp(argv[i], "--quick") == 0) {
 			round_ns = NS_PER_MS;
+			rounds = 3;
+		} else if (strcmp(argv[i], "--bpf") == 0) {
+			bpf = true;
 		} else {
-			fputs("usage: bench_micro [--quick] [--baseline FILE]\n"
+			fputs("usage: bench_micro [--bpf] [--quick] [--baseline FILE]\n"
 			      "FILE is what an earlier run printed; each row then ends with the "
-			      "ratio "
-			      "to it.\n",
+			      "ratio to it.\n",
 			      stderr);
 			return 2;
 		}
 	}
-	for (size_t i = 0; i < NROWS; i++) {
-		const double ns = measure(&rows[i], round_ns);
-		const double old = path ? baseline(path, rows[i].name) : 0;
-
-		printf("%-24s %9.1f ns", rows[i].name, ns);
-		if (old > 0)
-			printf("   %.2fx", ns / old);
-		puts("");
-		fflush(stdout);
+	if (bpf) {
+		micro_bpf();
+		return 0;
 	}
+	for (size_t i = 0; i < NROWS; i++)
+		core(&rows[i]);
 	sw_ctx_wipe(&b.cx);
 	return 0;
 }

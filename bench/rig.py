@@ -9,6 +9,9 @@ The flood enters where the victim's link begins: at v0, the router's end of the 
 
 Packets to the victim are received by the NAPI thread of its eth0, pinned to CPU 0, for every
 contender alike; answers are received by the NAPI thread of v0, pinned to CPU 1.
+
+Rig(shared=CPUS) is the other way round: each of these CPUs has all of it, a generator, a queue of the
+link with its two NAPI threads, and the victim.  One CPU and two are measured alike then.
 """
 import json
 import os
@@ -40,37 +43,43 @@ def napi_threads():
     return found
 
 
-def on_cpu(cpu, nice=0):
-    """For preexec: the process and its children run on one CPU."""
+def on_cpu(*cpus, nice=0, idle=False):
+    """For preexec: the process and its children run on these CPUs; idle: when nobody else does,
+    also where each session is a scheduling group of its own (sched_autogroup_enabled)."""
     def pin():
-        os.sched_setaffinity(0, {cpu})
+        os.sched_setaffinity(0, set(cpus))
         if nice:
             os.setpriority(os.PRIO_PROCESS, 0, nice)
+        if idle:
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+            if os.path.exists("/proc/self/autogroup"):
+                with open("/proc/self/autogroup", "w", encoding="ascii") as f:
+                    f.write("19")
     return pin
 
 
-def on_victim_cpu():
-    """For preexec: what serves.  As where NAPI is not threaded (ksoftirqd), receiving has no
-    priority over it."""
-    return on_cpu(VICTIM_CPU)
-
-
 class Rig(lab.Lab):
-    """Use as a context.  victim_cpu() is passed as extra= to whatever serves."""
+    """Use as a context.  on_victim() is passed as extra= to whatever serves."""
 
-    def __init__(self):
+    def __init__(self, shared=()):
         super().__init__()
+        self.shared = shared
+        self.serving_cpus = shared or (VICTIM_CPU,)
+        self.other_cpus = shared or (OTHER_CPU,)
         self.sink = None
         self.serving = []  # kernel threads that work for the victim
+        self.helping = []  # those that work for the sink
 
     def __enter__(self):
         super().__enter__()
         try:
             if (os.cpu_count() or 1) < 2:
                 raise SystemExit("bench/run needs two CPUs: one serves, one attacks")
-            self._receive_on(self.victim, "eth0", VICTIM_CPU)
+            for ns, interface in ((self.victim, "eth0"), (self.router, "v0")):
+                self._queues(ns, interface)
+            self.serving = self._receive_on(self.victim, "eth0", self.serving_cpus)
             self.put_sink()
-            self._receive_on(self.router, "v0", OTHER_CPU, first=True)
+            self.helping = self._receive_on(self.router, "v0", self.other_cpus, first=True)
             self.level_link()
         except BaseException:
             self._remove()
@@ -100,48 +109,82 @@ class Rig(lab.Lab):
             self.sink.close()
             self.sink = None
 
-    def _receive_on(self, ns, interface, cpu, first=False):
-        """The interface's packets are received by a thread on one CPU; first: before most of what
+    def _queues(self, ns, interface):
+        """A queue for each CPU that serves.  XDP frames take that of the CPU that sends them
+        (veth_select_rxq()); XPS makes skbs do the same."""
+        n = len(self.serving_cpus)
+        if n == 1:
+            return
+        ns.run("ethtool", "-L", interface, "rx", str(n), "tx", str(n))
+        for queue, cpu in enumerate(self.serving_cpus):
+            ns.run("ip", "netns", "exec", ns.name, "sh", "-c",
+                   f"echo {1 << cpu:x} >/sys/class/net/{interface}/queues/tx-{queue}/xps_cpus")
+
+    def _receive_on(self, ns, interface, cpus, first=False):
+        """Each queue's packets are received by a thread on one CPU; first: before most of what
         else wants that CPU, so that few answers are lost for want of a turn.  (SCHED_FIFO loses
-        none, and costs the victim a fifth: each answer interrupts the other CPU.)"""
+        none, and costs the victim a fifth: each answer interrupts the other CPU.  On the same CPU
+        it waits for the end of a batch, and other real-time threads must not starve it.)
+        @return the threads."""
         before = napi_threads()
         ns.run("ethtool", "-K", interface, "gro", "on")
         ns.run("ip", "netns", "exec", ns.name, "sh", "-c",
                f"echo 1 >/sys/class/net/{interface}/threaded")
-        fresh = lab.wait_for(lambda: set(napi_threads()) - set(before), 2)
-        if not fresh:
-            raise SystemExit(f"no NAPI thread for {interface}: this kernel cannot be measured")
-        for pid in fresh:
+
+        def fresh():
+            """In the order of the queues, which is that of the numbers in the names."""
+            found = {pid: name for pid, name in napi_threads().items() if pid not in before and
+                     name.startswith(f"napi/{interface}-")}
+            return sorted(found, key=lambda pid: int(found[pid].rpartition("-")[2]))
+
+        if not lab.wait_for(lambda: len(fresh()) == len(cpus), 2):
+            raise SystemExit(f"no NAPI threads for {interface}: this kernel cannot be measured")
+        threads = fresh()
+        for pid, cpu in zip(threads, cpus):
             os.sched_setaffinity(pid, {cpu})
-            if ns is self.victim:
-                self.serving.append(pid)
-            if first:
+            if first and self.shared:
+                os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(50))
+            elif first:
                 os.setpriority(os.PRIO_PROCESS, pid, -20)
+        return threads
+
+    def on_victim(self):
+        """For preexec: what serves.  As where NAPI is not threaded (ksoftirqd), receiving has no
+        priority over it."""
+        return on_cpu(*self.serving_cpus)
 
     # ---- programs ----
 
     def serve_at(self, addr, port):
         """A server that answers one byte with 64, on the victim's CPU; the backlog is nginx's."""
         p = self.victim.spawn("server", lab.BENCH_LOAD, "--serve", lab.endpoint(addr, port),
-                              "--backlog", "511", extra=on_victim_cpu())
+                              "--backlog", "511", extra=self.on_victim())
         if not lab.wait_for(lambda: "ready" in p.log() or not p.alive(), 5) or not p.alive():
             raise AssertionError("bench_load --serve: " + p.log())
         return p
 
-    def flood(self, kind, seconds, rate=0, count=0, engine=None, prefix=False):
+    def flood(self, kind, seconds, cpu=OTHER_CPU, rate=0, count=0, engine=None, prefix=False,
+              family=4, first=0):
         args = [os.path.join(TOOLS, "bench_gen"), "--interface", "v0", "--kind", kind, "--seconds",
                 str(max(1, round(seconds + 0.5))), "--rate", str(rate), "--seed", str(SEED),
-                "--json"]
+                "--family", str(family), "--first", str(first), "--json"]
         args += ["--count", str(count)] if count else []
         args += ["--engine", engine] if engine else []
         args += ["--prefix"] if prefix else []
-        return self.router.spawn("gen", *args, extra=on_cpu(OTHER_CPU, 10))
+        # Where it shares its CPU with the victim it must not take what the victim can use.
+        pin = on_cpu(cpu, idle=True) if self.shared else on_cpu(cpu, nice=10)
+        return self.router.spawn("gen", *args, extra=pin)
 
-    def fetch(self, count, *more, nice=-15):
+    def floods(self, kind, seconds, **how):
+        """A generator on each CPU that attacks; no two send the same frame."""
+        return [self.flood(kind, seconds, cpu, first=i << 40, **how)
+                for i, cpu in enumerate(self.other_cpus)]
+
+    def fetch(self, count, *more, to=lab.VICTIM4, nice=-15):
         """bench_load on the other CPU, before the generator when both want it."""
-        argv = [lab.BENCH_LOAD, "--connect", f"{lab.VICTIM4}:80", "--json", "--count", str(count),
+        argv = [lab.BENCH_LOAD, "--connect", lab.endpoint(to, 80), "--json", "--count", str(count),
                 "--request-bytes", "1", "--expect-bytes", "64", *map(str, more)]
-        pin, enter = on_cpu(OTHER_CPU, nice), self.preexec(self.client)
+        pin, enter = on_cpu(OTHER_CPU, nice=nice), self.preexec(self.client)
 
         def both():
             enter()
@@ -151,16 +194,16 @@ class Rig(lab.Lab):
                              preexec_fn=both)
         return json.loads(out.stdout)
 
-    def serves(self):
+    def serves(self, to=lab.VICTIM4):
         """Does a client that waits its turn get what it asks for?"""
-        return self.fetch(5, "--timeout", 2000)["ok"] == 5
+        return self.fetch(5, "--timeout", 2000, to=to)["ok"] == 5
 
 
 class Sink:
     """bench_sink on v0: what the victim answers, counted where it cannot reach."""
 
     def __init__(self, net):
-        enter, pin = net.preexec(net.router), on_cpu(OTHER_CPU)
+        enter, pin = net.preexec(net.router), on_cpu(*net.other_cpus)
 
         def both():
             enter()
@@ -213,7 +256,7 @@ def ksoftirqd(cpu):
     return 0
 
 
-KSOFTIRQD = ksoftirqd(VICTIM_CPU)
+KSOFTIRQD = [ksoftirqd(cpu) for cpu in range(os.cpu_count() or 1)]
 
 
 class Window:
@@ -225,21 +268,30 @@ class Window:
 
     def _take(self):
         return (time.monotonic(), self.net.victim.packets()[0], self.net.sink.read(),
-                cpu_busy(VICTIM_CPU), self._served())
+                sum(map(cpu_busy, self.net.serving_cpus)), self._served(), self._helped())
 
     def _served(self):
         """CPU time of all that works for the victim."""
+        cpus = self.net.serving_cpus
         ours = [p.pid for p in self.net.processes if p.alive() and p.name != "gen" and
-                os.sched_getaffinity(p.pid) == {VICTIM_CPU}]
-        return sum(map(run_seconds, [KSOFTIRQD, *self.net.serving, *ours]))
+                os.sched_getaffinity(p.pid) == set(cpus)]
+        return sum(map(run_seconds, [*(KSOFTIRQD[c] for c in cpus), *self.net.serving, *ours]))
+
+    def _helped(self):
+        """CPU time of the generators and the sink, where they share the victim's CPUs."""
+        if not self.net.shared:
+            return 0
+        gens = [p.pid for p in self.net.processes if p.alive() and p.name == "gen"]
+        return sum(map(run_seconds, [*self.net.helping, *gens]))
 
     def end(self):
         """Rates a second: received by the victim, answers seen by the sink; CPU seconds of what
-        serves, and of everybody else on that CPU."""
-        t0, rx0, sink0, cpu0, own0 = self.before
-        t1, rx1, sink1, cpu1, own1 = self._take()
+        serves, and the share of its CPUs that went to what is not the lab's."""
+        t0, rx0, sink0, cpu0, own0, help0 = self.before
+        t1, rx1, sink1, cpu1, own1, help1 = self._take()
         span = t1 - t0
         rates = {k: (sink1[k] - sink0[k]) / span for k in ("synack", "wrong", "rst", "other")}
-        busy, own = (cpu1 - cpu0) / span, (own1 - own0) / span
+        own = (own1 - own0) / span
+        others = (cpu1 - cpu0) / span - own - (help1 - help0) / span
         return {"seconds": span, "received": (rx1 - rx0) / span, "cpu": own,
-                "others": max(0.0, busy - own), **rates}
+                "others": max(0.0, others) / len(self.net.serving_cpus), **rates}

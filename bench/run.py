@@ -14,10 +14,13 @@ import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import rig  # noqa: E402
+import compare  # noqa: E402
 import contenders  # noqa: E402
 import lab  # noqa: E402
 import report  # noqa: E402
+import rows  # noqa: E402
 import suites  # noqa: E402
+import table  # noqa: E402
 
 PACKAGES = ("haproxy", "nftables", "iperf3", "hping3", "libbpf1", "libssl3", "libevent-core-2.1-7",
             "gnuplot-nox")
@@ -52,39 +55,45 @@ class Results:
     def __init__(self):
         self.values, self.failures = {}, []
 
-    def add(self, suite, point, metric, contender, value):
+    def add(self, repeat, suite, point, metric, contender, value):
+        """A repeat that was not measured leaves a hole: ratios are to the base of the same one."""
         row = self.values.setdefault((suite, point, metric), {})
-        row.setdefault(contender, []).append(value)
+        values = row.setdefault(contender, [])
+        values += [None] * (repeat - len(values)) + [value]
 
-    def rows(self, base):
+    def rows(self):
         for (suite, point, metric), by in self.values.items():
-            unit, better = suites.UNITS[metric]
-            yield {"suite": suite, "point": point, "metric": metric, "unit": unit, "better": better,
-                   "contenders": {name: report.summary(v, by.get(base)) for name, v in by.items()}}
+            yield rows.row(suite, point, metric, *suites.UNITS[metric], by)
 
 
-def one_lab(name, chosen, plan, results, service_kind):
+def one_lab(name, repeat, chosen, plan, results, service_kind):
     """A fresh lab for one contender; the suites that share a kind of service."""
     module = contenders.load(name)
+    if service_kind == "own":
+        for suite in chosen:
+            for point, metric, value in suites.SUITES[suite](module, plan):
+                results.add(repeat, suite, point, metric, name, value)
+        return
     with rig.Rig() as net:
         def service(addr, port):
             if service_kind == "iperf":
                 return net.victim.spawn("iperf3", "iperf3", "-s", "-B", addr, "-p", str(port),
-                                        extra=rig.on_victim_cpu())
+                                        extra=net.on_victim())
             return net.serve_at(addr, port)
 
         state = module.start(net, service)
         for suite in chosen:
             for point, metric, value in suites.SUITES[suite](net, state, plan):
-                results.add(suite, point, metric, name, value)
+                results.add(repeat, suite, point, metric, name, value)
         module.stop(net, state)
 
 
 def measure(options, plan):
     results = Results()
     groups = [("load", [s for s in suites.SUITES if s in options.suites and
-                        s not in suites.SERVICE_IPERF]),
-              ("iperf", [s for s in suites.SERVICE_IPERF if s in options.suites])]
+                        s not in suites.SERVICE_IPERF + suites.OWN_LABS]),
+              ("iperf", [s for s in suites.SERVICE_IPERF if s in options.suites]),
+              ("own", [s for s in suites.OWN_LABS if s in options.suites])]
     units = [(r, name, kind, now) for r in range(plan.repeats) for name in options.contender
              for kind, chosen in groups
              if (now := [s for s in chosen if r == 0 or s not in plan.once])]
@@ -97,7 +106,7 @@ def measure(options, plan):
             break
         progress.at(f"{name}: {' '.join(chosen)}, repeat {repeat + 1} of {plan.repeats}")
         try:
-            one_lab(name, chosen, plan, results, kind)
+            one_lab(name, repeat, chosen, plan, results, kind)
         except (AssertionError, OSError, subprocess.SubprocessError) as e:
             results.failures.append(f"{name}, repeat {repeat + 1}: {e}")
             if options.verbose:
@@ -132,10 +141,16 @@ def parse(argv):
     o.add_argument("--tiny", action="store_true", help=argparse.SUPPRESS)
     o.add_argument("--contender", nargs="+", metavar="NAME", default=None, help="only these")
     o.add_argument("--repeats", type=int, help="of each point (3, quick 2; memory once)")
-    o.add_argument("--minutes", type=float, help="the longest it may take (100, quick 4.6)")
+    o.add_argument("--minutes", type=float, help="the longest it may take (120, quick 4.6)")
     o.add_argument("--out", metavar="DIR", default=None,
-                   help="where results.json, report.md and report.html go (build/bench)")
+                   help="where results.json, the report and its plots go (build/bench)")
     o.add_argument("--list", action="store_true", help="the contenders, and what each is")
+    o.add_argument("--report", metavar="DIR",
+                   help="write the report and its plots again from DIR/results.json")
+    o.add_argument("--table", metavar="DIR", help="print a short table of the run in DIR")
+    o.add_argument("--compare", nargs=2, metavar=("DIR1", "DIR2"),
+                   help="do two runs agree on their ratios?  Exit 1 when a row differs by more than "
+                        "15 %% and neither run had marked it")
     o.add_argument("--verbose", action="store_true", help=argparse.SUPPRESS)
     options = o.parse_args(argv)
     for given, known, what in ((options.suites, suites.SUITES, "suite"),
@@ -143,11 +158,32 @@ def parse(argv):
         for name in given:
             if name not in known:
                 o.error(f"no {what} is called {name}; there are: {' '.join(known)}")
-    options.suites = options.suites or list(suites.SUITES)
+    options.suites = options.suites or [s for s in suites.SUITES if not (
+        options.quick and s in suites.NOT_QUICK)]
     options.contender = options.contender or contenders.names()
-    options.minutes = options.minutes or (4.6 if options.quick else 100)
+    options.minutes = options.minutes or (4.6 if options.quick else 120)
     options.out = options.out or os.path.join(rig.ROOT, "build", "bench")
     return options
+
+
+def look_back(options):
+    """What needs a run's results.json and measures nothing.  @return the exit status."""
+    try:
+        if options.compare:
+            text, status = compare.text(*map(rows.load, options.compare))
+            print(text, end="", file=sys.stderr if status == 2 else sys.stdout)
+            return status
+        if options.table:
+            print(table.markdown(rows.load(options.table)), end="")
+            return 0
+        names = report.show(options.report, rows.load(options.report))
+        print(f"written to {options.report}: {' '.join(names)}")
+        return 0
+    except OSError as e:
+        print(f"bench/run: {e.filename}: {e.strerror}", file=sys.stderr)
+    except (ValueError, KeyError, TypeError):
+        print("bench/run: results.json is not what bench/run writes", file=sys.stderr)
+    return 2
 
 
 def main(argv):
@@ -156,6 +192,8 @@ def main(argv):
         for name in contenders.names():
             print(f"{name:28} {contenders.load(name).describe()}")
         return 0
+    if options.compare or options.table or options.report:
+        return look_back(options)
     plan = suites.Plan.tiny() if options.tiny else \
         suites.Plan.quick() if options.quick else suites.Plan()
     plan.repeats = options.repeats or plan.repeats
@@ -165,11 +203,11 @@ def main(argv):
     results = measure(options, plan)
     about["seconds"] = round(time.monotonic() - begin)
     data = {"about": about, "failures": results.failures,
-            "rows": list(results.rows("kernel2"))}
+            "rows": list(results.rows())}
     os.makedirs(options.out, exist_ok=True)
-    report.write(options.out, data)
+    names = report.write(options.out, data)
     print(report.markdown(data))
-    print(f"written: {options.out}/results.json, report.md, report.html")
+    print(f"written to {options.out}: {' '.join(names)}")
     return 1 if results.failures else 0
 
 

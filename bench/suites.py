@@ -17,14 +17,16 @@ UNITS = {  # metric -> (unit, which way is better: 1 more, -1 less, 0 neither)
     "resent": ("%", 0), "first_p50": ("us", -1), "first_p99": ("us", -1),
     "p50": ("us", -1), "p90": ("us", -1), "p99": ("us", -1), "p999": ("us", -1), "max": ("us", -1),
     "completed": ("connections/s", 1), "throughput": ("Gbit/s", 1), "syns": ("SYNs", 0),
-    "others": ("% of CPU 0", 0), "rss_growth": ("KiB", -1), "slab_growth": ("KiB", -1),
+    "others": ("% of serving CPU", 0), "scaling": ("two cores / one", 1),
+    "rss_growth": ("KiB", -1), "slab_growth": ("KiB", -1),
 }
 
 
 class Plan:
     """How long and how often: full, quick, or tiny for the test of the harness."""
-    repeats, seconds, kinds = 3, 2.0, ("syn-linux", "syn-plain", "syn-data", "prefix", "mix")
-    ack_kinds = ("ack-ts", "ack")
+    repeats, seconds = 3, 2.0
+    kinds = ("syn-linux", "syn-linux-6", "syn-plain", "syn-data", "prefix", "mix")
+    ack_kinds = ("ack-ts", "ack-ts-6", "ack")
     rates, hping3, fetches, interval_ms, timeout_ms = (
         (50_000, 200_000, 500_000, 1_000_000), True, 300, 10, 4000)
     idle, cps, streams, iperf_seconds, plain_link = 3000, 20_000, (1, 8), 2, True
@@ -45,23 +47,39 @@ class Plan:
     def tiny(cls):
         p = cls.quick()
         p.repeats, p.seconds, p.fetches, p.timeout_ms = 1, 0.3, 20, 500
+        p.kinds, p.ack_kinds = ("syn-linux", "syn-linux-6"), ("ack-ts", "ack-ts-6")
         return p
 
 
-def under(net, kind, plan, **how):
-    """A flood for a moment: the rates in the middle of it, and the generator's own report."""
-    flood = net.flood(kind, plan.seconds + 1.5, **how)
+def flood_of(kind):
+    """The options of a flood: -6 at the end is IPv6, prefix is syn-linux from one."""
+    if kind == "prefix":
+        return {"kind": "syn-linux", "prefix": True}
+    if kind.endswith("-6"):
+        return {"kind": kind[:-2], "family": 6}
+    return {"kind": kind}
+
+
+def generator_report(process):
+    process.stop()
+    found = re.search(r"^\{.*\}$", process.log(), re.M)
+    if not found:
+        raise AssertionError("the generator did not report: " + process.log())
+    return json.loads(found.group())
+
+
+def under(net, kind, plan):
+    """A flood for a moment: the rates in the middle of it, and what the generators offered."""
+    floods = net.floods(seconds=plan.seconds + 1.5, **flood_of(kind))
     time.sleep(0.5)
     window = rig.Window(net)
     time.sleep(plan.seconds)
     seen = window.end()
-    if not flood.alive():
-        raise AssertionError("the flood ended early: " + flood.log())
-    flood.stop()
-    report = re.search(r"^\{.*\}$", flood.log(), re.M)
-    if not report:
-        raise AssertionError("the generator did not report: " + flood.log())
-    seen["generator"] = json.loads(report.group())
+    for flood in floods:
+        if not flood.alive():
+            raise AssertionError("the flood ended early: " + flood.log())
+    reports = list(map(generator_report, floods))
+    seen["offered"] = sum(r["offered"] / r["seconds"] for r in reports)
     return seen
 
 
@@ -69,40 +87,71 @@ def per_million(seen, rate):
     return 1e6 * seen["cpu"] / rate if rate > 1000 else None
 
 
+def answered(net, plan, kind, point):
+    seen = under(net, kind, plan)
+    yield point, "answered", seen["synack"]
+    yield point, "received", seen["received"]
+    yield point, "rate", seen["offered"]
+    yield point, "cpu_per_million", per_million(seen, seen["synack"])
+    yield point, "others", 100 * seen["others"]
+
+
+def refused(net, state, plan, kind, point):
+    """An ACK is refused when the victim received it, says so in its own counters, and still serves:
+    both are needed, and the smaller number counts."""
+    serves = net.serves(lab.VICTIM6 if kind.endswith("-6") else lab.VICTIM4)
+    before = state.counters().get("refused", 0)
+    rx = net.victim.packets()[0]
+    seen = under(net, kind, plan)
+    time.sleep(0.2)
+    total = max(1, net.victim.packets()[0] - rx)
+    share = min(1.0, (state.counters().get("refused", 0) - before) / total)
+    rate = seen["received"] * share if serves else 0.0
+    yield point, "refused", rate
+    yield point, "received", seen["received"]
+    yield point, "cpu_per_million", per_million(seen, rate)
+    yield point, "others", 100 * seen["others"]
+
+
 def syn(net, _state, plan):
     for kind in plan.kinds:
-        seen = under(net, "syn-linux" if kind == "prefix" else kind, plan, prefix=kind == "prefix")
-        offered = seen["generator"]["offered"] / seen["generator"]["seconds"]
-        yield kind, "answered", seen["synack"]
-        yield kind, "received", seen["received"]
-        yield kind, "rate", offered
-        yield kind, "cpu_per_million", per_million(seen, seen["synack"])
-        yield kind, "others", 100 * seen["others"]
+        yield from answered(net, plan, kind, kind)
 
 
 def ack(net, state, plan):
-    """An ACK is refused when the victim received it, says so in its own counters, and still serves:
-    both are needed, and the smaller number counts."""
     for kind in plan.ack_kinds:
-        serves = net.serves()
-        before = state.counters().get("refused", 0)
-        rx = net.victim.packets()[0]
-        seen = under(net, kind, plan)
-        time.sleep(0.2)
-        total = max(1, net.victim.packets()[0] - rx)
-        share = min(1.0, (state.counters().get("refused", 0) - before) / total)
-        refused = seen["received"] * share if serves else 0.0
-        yield kind, "refused", refused
-        yield kind, "received", seen["received"]
-        yield kind, "cpu_per_million", per_million(seen, refused)
-        yield kind, "others", 100 * seen["others"]
+        yield from refused(net, state, plan, kind, kind)
+
+
+def sharing(module, plan, cpus):
+    """(kind, metric) -> value where these CPUs do everything, generator and sink included.  No CPU
+    time by who used it: a thread that was woken is charged for what the waking one still did."""
+    with rig.Rig(shared=cpus) as net:
+        state = module.start(net, net.serve_at)
+        rows = [*refused(net, state, plan, "ack-ts", "ack-ts"),
+                *answered(net, plan, "syn-linux", "syn-linux")]
+        module.stop(net, state)
+    return {(kind, metric): value for kind, metric, value in rows if metric != "cpu_per_million"}
+
+
+def cores(module, plan):
+    """What two cores do beside one of them: the mean of both, one before and one after."""
+    first, two, second = (sharing(module, plan, cpus) for cpus in ((0,), (0, 1), (1,)))
+    one = {key: (first[key] + second[key]) / 2 for key in first}
+    for where, values in (("one core", one), ("two cores", two)):
+        for (kind, metric), value in values.items():
+            yield f"{kind}, {where}", metric, value
+    for kind, metric in (("ack-ts", "refused"), ("syn-linux", "answered")):
+        point, alone = f"{kind}, two cores to one", one[kind, metric]
+        yield point, "scaling", two[kind, metric] / alone if alone else None
+        yield point, "others", max(v[kind, "others"] for v in (first, two, second))
 
 
 def hping3(net, seconds, *more):
     return net.attacker.spawn(
         "hping3", "timeout", "-s", "INT", "-k", "2", str(round(seconds)), "hping3", "-S",
         "--flood", "--rand-source", "-q", "-n", "-I", "eth0", "-p", "80", *more, lab.VICTIM4,
-        extra=rig.on_cpu(rig.OTHER_CPU, 10))
+        extra=rig.on_cpu(rig.OTHER_CPU, nice=10))
 
 
 def flood(net, _state, plan):
@@ -211,5 +260,7 @@ def memory(net, state, plan):
 
 # In the order in which one lab stands them: kernel0 does not serve any more after a flood.
 SUITES = {"idle": idle, "cps": cps, "ack": ack, "flood": flood, "syn": syn, "memory": memory,
-          "throughput": throughput}
+          "throughput": throughput, "cores": cores}
 SERVICE_IPERF = ("throughput",)
+OWN_LABS = ("cores",)  # (module, plan) in place of (net, state, plan)
+NOT_QUICK = ("cores",)  # unless it is asked for

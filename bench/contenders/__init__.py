@@ -2,10 +2,12 @@
 """The contenders, one small file each, named as on the command line with - for _.
 
 A module has describe(), one line for people, and start(net, service), which puts the defence in front
-of a service on the victim (net is a rig.Rig).  service(addr, port) starts what is served there, at
-lab.VICTIM4:80 when the defence keeps the kernel's listener, else where it relays to.  start() may
-return an object with counters() (a dict: "refused", bogus ACKs refused so far) and rss_kib().
-stop(net, state) takes it away again; what lives in the lab's namespaces goes with them.
+of a service on the victim (net is a rig.Rig).  It must serve port 80 of lab.VICTIM4 and lab.VICTIM6.
+service(addr, port) starts what is served, there when the defence keeps the kernel's listener
+(common.serve()), else where it relays to.  Programs are spawned with extra=net.on_victim(), and may
+use a thread for each of net.serving_cpus.  start() may return an object with counters() (a dict:
+"refused", bogus ACKs refused so far) and rss_kib().  stop(net, state) takes it away again; what lives
+in the lab's namespaces goes with them.
 
 ORDER says where a contender stands in the tables; those that are not there come last.
 """

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """Takes everything, answers nothing.  It must score 0 everywhere: it tests the harness."""
-import lab
 from contenders import common
 
 
@@ -9,7 +8,7 @@ def describe():
 
 
 def start(net, service):
-    service(lab.VICTIM4, 80)
+    common.serve(service)
     net.victim.run("nft", "-f", "-", text="""
         table netdev hole {
             chain drop_all { type filter hook ingress device eth0 priority 0; policy drop; }

@@ -5,6 +5,8 @@ import os
 import lab
 import rig
 
+GUARDED = (lab.VICTIM4, lab.VICTIM6)  # port 80 of each
+
 
 class Nothing:
     """A defence without counters or memory of its own."""
@@ -41,21 +43,31 @@ class SynwardState:
         return self.process.rss_kib()
 
 
+def serve(service):
+    """The service itself, where the clients and the floods go."""
+    for addr in GUARDED:
+        service(addr, 80)
+
+
 def listener(net, service, cookies):
     """A plain listener under one setting of tcp_syncookies."""
     net.victim.sysctl("net.ipv4.tcp_syncookies", cookies)
-    service(lab.VICTIM4, 80)
+    serve(service)
     return KernelCounters(net)
 
 
 def synward(net, service, *args):
-    """synward on the victim's CPU, as docs/benchmark.md says."""
-    transparent = "--transparent" in args
-    service(*((lab.VICTIM4, 80) if transparent else ("127.0.0.1", 8080)))
-    more = () if transparent else ("--upstream", "127.0.0.1:8080", "--qdisc-bypass")
-    return SynwardState(net.start_synward("run", "--interface", "eth0", "--listen",
-                                          f"{lab.VICTIM4}:80", *more, *args,
-                                          extra=rig.on_victim_cpu()))
+    """synward on the victim's CPUs, as docs/benchmark.md says."""
+    listen = [w for addr in GUARDED for w in ("--listen", lab.endpoint(addr, 80))]
+    if "--transparent" in args:
+        serve(service)
+        more = ()
+    else:
+        service("127.0.0.1", 8080)
+        more = ("--upstream", "127.0.0.1:8080", "--qdisc-bypass",
+                "--workers", str(len(net.serving_cpus)))
+    return SynwardState(net.start_synward("run", "--interface", "eth0", *listen, *more, *args,
+                                          extra=net.on_victim()))
 
 
 def xdp(net, program):

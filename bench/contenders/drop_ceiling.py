@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """Drops everything in XDP: what is received here is the most that the generator can deliver."""
-import lab
 from contenders import common
 
 
@@ -9,7 +8,7 @@ def describe():
 
 
 def start(net, service):
-    service(lab.VICTIM4, 80)
+    common.serve(service)
     common.xdp(net, "drop")
     return common.KernelCounters(net)
 

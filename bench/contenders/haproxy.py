@@ -3,11 +3,10 @@
 import os
 
 import lab
-import rig
 from contenders import common
 
-CONFIG = f"""global
-    nbthread 1
+CONFIG = """global
+    nbthread {threads}
     maxconn 8000
 defaults
     mode tcp
@@ -15,7 +14,8 @@ defaults
     timeout client 1h
     timeout server 1h
 listen front
-    bind {lab.VICTIM4}:80 backlog 4096
+    bind {four} backlog 4096
+    bind {six} backlog 4096
     server one 127.0.0.1:8080
 """
 
@@ -30,19 +30,20 @@ class State(common.KernelCounters):
 
 
 def describe():
-    return "HAProxy in TCP mode, one thread, tcp_syncookies=1"
+    return "HAProxy in TCP mode, one thread a core, tcp_syncookies=1"
 
 
 def start(net, service):
     net.victim.sysctl("net.ipv4.tcp_syncookies", 1)
     service("127.0.0.1", 8080)
+    four, six = (lab.endpoint(addr, 80) for addr in common.GUARDED)
     path = os.path.join(net.dir, "haproxy.cfg")
     with open(path, "w", encoding="ascii") as f:
-        f.write(CONFIG)
+        f.write(CONFIG.format(threads=len(net.serving_cpus), four=four, six=six))
     p = net.victim.spawn("haproxy", "haproxy", "-db", "-f", path,
-                         extra=rig.on_victim_cpu())
-    where = f"{lab.VICTIM4}:80"
-    if not lab.wait_for(lambda: net.victim.run("ss", "-ltnH", "src", where).stdout.strip(), 5):
+                         extra=net.on_victim())
+    if not lab.wait_for(lambda: all(net.victim.run("ss", "-ltnH", "src", where).stdout.strip()
+                                    for where in (four, six)), 5):
         raise AssertionError("haproxy did not start: " + p.log())
     return State(net, p)
 
