@@ -23,6 +23,8 @@ class Browser:
             raise AssertionError("chromedriver did not start: " + self.driver.log())
         args = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
                 "--hide-scrollbars", "--disable-background-networking", "--no-first-run",
+                # No look-ups, neither its own nor for its start page: here each ends by a timeout.
+                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
                 f"--window-size={size[0]},{size[1]}", f"--user-data-dir={self.home}/profile"]
         if dark:
             args.append("--blink-settings=preferredColorScheme=0")

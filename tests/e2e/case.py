@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The base of every end-to-end test: a fresh lab for each test, and the programs' output when it
 fails."""
+import os
 import sys
 import unittest
 
@@ -45,5 +46,21 @@ def read(s, n):
     return data
 
 
+class Part(unittest.TestLoader):
+    """Some tests of a file run alone and the others beside those of other files, as listed in
+    tests/CMakeLists.txt.  By hand all run."""
+    part, alone = os.environ.get("SYNWARD_PART"), os.environ.get("SYNWARD_ALONE", "").split()
+
+    def getTestCaseNames(self, testCaseClass):
+        names = super().getTestCaseNames(testCaseClass)
+        if not self.alone:
+            return names
+        return [n for n in names if (f"{testCaseClass.__name__}.{n}" in self.alone) ==
+                (self.part == "alone")]
+
+
 def main():
-    unittest.main(verbosity=2)
+    result = unittest.main(verbosity=2, testLoader=Part(), exit=False).result
+    if Part.part == "alone" and Part.alone and result.testsRun != len(Part.alone):
+        sys.exit(f"not all of these exist: {' '.join(Part.alone)}")
+    sys.exit(not result.wasSuccessful())

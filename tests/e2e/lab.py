@@ -50,6 +50,7 @@ VICTIM6, VICTIM6B, CLIENT6, ATTACKER6, GHOST6 = (
 MAC = {"victim": "02:00:00:00:00:01", "client": "02:00:00:00:00:10",
        "attacker": "02:00:00:00:00:66"}
 
+FEW = 50_000  # frames: a burst, no flood
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
 PR_SET_PDEATHSIG = 1
 libc = ctypes.CDLL(None, use_errno=True)
@@ -297,6 +298,8 @@ class Lab:
                 os._exit(1)
             setns(fd)
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
+            for sig in (signal.SIGINT, signal.SIGQUIT):  # which `tests/run &` ignores
+                signal.signal(sig, signal.SIG_DFL)
             if cpu_seconds:  # a flood ends by itself even if everything else failed
                 resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
             if private_run:
@@ -342,15 +345,25 @@ class Lab:
 
     # ---- floods: each bounded in time, and by RLIMIT_CPU if all else fails ----
 
+    @staticmethod
+    def _refuse_beside():
+        """A flood takes the processors from every lab."""
+        if os.environ.get("SYNWARD_PART") == "beside":
+            raise AssertionError("a flood beside other tests: add this one to e2e_alone of its file "
+                                 "in tests/CMakeLists.txt")
+
     def hping3(self, seconds, *more, target=VICTIM4, port=80):
         """hping3 -S --flood --rand-source; more may hold -d 120 -w 64."""
+        self._refuse_beside()
         return self.attacker.spawn(
             "hping3", "timeout", "-s", "INT", "-k", "2", str(seconds), "hping3", "-S", "--flood",
             "--rand-source", "-q", "-n", "-I", "eth0", "-p", str(port), *more, target,
             cpu_seconds=seconds + 5, deathsig=signal.SIGTERM)
 
     def trafgen(self, seconds, count, packet, rate=None):
-        """count frames from a trafgen description.  Use syn_packet() and its like."""
+        """count frames from a trafgen description, as of flood.tcp()."""
+        if not rate and count > FEW:
+            self._refuse_beside()
         path = os.path.join(self.dir, f"trafgen-{len(self.processes)}.cfg")
         with open(path, "w", encoding="ascii") as f:
             f.write(packet + "\n")

@@ -27,14 +27,15 @@ class Alarm(LabCase):
 
     def whole_flood(self, w):
         """One from its beginning to its end, as every view tells it."""
-        flooding = self.lab.hping3(4)
+        flooding = self.lab.hping3(10)
         self.assertTrue(wait_for(lambda: self.lines(w, BEGAN), 6, 0.1), "not told")
         self.assertEqual(w.metrics().sum("synward_flood_active", "web"), 1)
         self.assertTrue(w.listener()["flood"]["active"])
         self.assertIn("UNDER SYN FLOOD", w.run("status").stdout)
         self.assertIn(" FLOOD", w.run("top", "-n", "1").stdout)
         self.assertEqual(w.run("status").returncode, 0, "under a flood it is ready all the same")
-        flooding.wait(10)
+        self.assertTrue(flooding.alive(), "the flood ended early:\n" + flooding.log())
+        flooding.stop()
         self.assertTrue(wait_for(lambda: self.lines(w, ENDED), 15, 0.1), "its end is not told")
         m = w.metrics()
         self.assertEqual(m.sum("synward_flood_active", "web"), 0)

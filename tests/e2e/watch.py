@@ -97,12 +97,18 @@ class Watched:
 
     def settled(self):
         """The statistics once they stand still: no packet is on its way any more."""
+        def counts():
+            return [{k: v for k, v in l["stats"].items() if k != "clock_age_ms"}
+                    for l in self.stats()["listeners"]]
+
         def still():
-            first = [l["stats"] for l in self.stats()["listeners"]]
+            first = counts()
             wait_for(lambda: False, 0.3)
-            stats = self.stats()
-            return stats if [l["stats"] for l in stats["listeners"]] == first else None
-        return wait_for(still, 10)
+            return counts() == first
+
+        if not wait_for(still, 10):
+            raise AssertionError(f"never at rest: {counts()}")
+        return self.stats()
 
     # ---- subcommands ----
 
