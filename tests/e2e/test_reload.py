@@ -4,6 +4,7 @@ dropped, and what changed is said."""
 import copy
 import json
 import os
+import pathlib
 import re
 import signal
 import time
@@ -233,11 +234,11 @@ class Reload(LabCase):
 
     # ---- under load ----
 
-    def changes_under_load(self, *changes, offload=None):
+    def changes_under_load(self, *changes, offload=None, key_file=None):
         """Each change is a function of the file; no connection fails meanwhile."""
         if offload:
             self.lab.take_xdp_tx()
-        self.start(key_file=self.lab.new_key())
+        self.start(key_file=key_file or self.lab.new_key())
         held = self.hold()
         with Hammer(self.lab) as hammer:
             self.assertTrue(hammer.wait(20))
@@ -284,12 +285,11 @@ class Reload(LabCase):
         self.changes_under_load(*(lambda f, n=n: f.web.update(name=n) for n in "abc"))
 
     def test_rekey_under_load(self):
-        """staged, then active, then the old one retired and gone."""
-        def fresh(name):
-            with open(self.lab.new_key(name), encoding="ascii") as f:
-                return re.search("[0-9a-f]{64}", f.read()).group()
-
-        old, new = fresh("a"), fresh("b")
+        """staged, then active, then the old one retired and gone: at no time does a key go that a
+        handshake under way needs."""
+        paths = [self.lab.new_key(name) for name in "ab"]
+        old, new = [re.search("[0-9a-f]{64}", pathlib.Path(p).read_text("ascii")).group()
+                    for p in paths]
 
         def keys(*lines):
             def change(f):
@@ -298,8 +298,8 @@ class Reload(LabCase):
             return change
 
         self.changes_under_load(
-            keys(f"active {old}"), keys(f"active {old}", f"staged {new}"),
-            keys(f"active {new}", f"retired {old}"), keys(f"active {new}"))
+            keys(f"active {old}", f"staged {new}"), keys(f"active {new}", f"retired {old}"),
+            keys(f"active {new}"), key_file=paths[0])
 
     # ---- what changes ----
 
