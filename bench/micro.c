@@ -72,18 +72,19 @@ static void make_frames(uint32_t kind)
 	}
 }
 
+const struct sw_policy micro_policy = { .mss4 = 1460,
+					.mss6 = 1440,
+					.window = 65535,
+					.wscale = 7,
+					.ttl = 64,
+					.wscale_on = true,
+					.sack_on = true,
+					.ts_on = true };
+
 static void make_context(enum sw_mac_alg alg)
 {
 	static const uint8_t victim[4] = { 198, 51, 100, 1 };
-	struct sw_policy p = { .nguard = 1,
-			       .mss4 = 1460,
-			       .mss6 = 1440,
-			       .window = 65535,
-			       .wscale = 7,
-			       .ttl = 64,
-			       .wscale_on = true,
-			       .sack_on = true,
-			       .ts_on = true };
+	struct sw_policy p = micro_policy;
 	struct sw_masters m = { .n = 1 };
 	struct timespec ts;
 
@@ -91,6 +92,7 @@ static void make_context(enum sw_mac_alg alg)
 	b.wall.ns = (uint64_t)ts.tv_sec * NS_PER_S;
 	b.mono.ns = now_ns();
 	memset(m.key[0], 0x42, SW_KEY_LEN);
+	p.nguard = 1;
 	p.guard[0] = (struct sw_guard){ .family = SW_IP4, .port = 80 };
 	memcpy(p.guard[0].addr.b, victim, 4);
 	sw_ctx_wipe(&b.cx);

@@ -3,11 +3,15 @@
 #ifndef BENCH_MICRO_H
 #define BENCH_MICRO_H
 
+#include "core/decide.h"
 #include "flood.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/** What both answer by.  It guards nothing yet. */
+extern const struct sw_policy micro_policy;
 
 /** Do the step of @row @n times.  @return how many nanoseconds that took. */
 typedef uint64_t micro_round(const void *row, uint64_t n);

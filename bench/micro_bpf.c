@@ -169,16 +169,8 @@ static void open_answer(enum sw_mac_alg alg)
 	const struct sw_guard guard = { .family = SW_IP4,
 					.port = PORT,
 					.addr = { { 127, 0, 0, 1 } } };
-	const struct sw_policy policy = { .mss4 = 1460,
-					  .mss6 = 1440,
-					  .window = 65535,
-					  .wscale = 7,
-					  .ttl = 64,
-					  .wscale_on = true,
-					  .sack_on = true,
-					  .ts_on = true };
 	struct sw_masters masters = { .n = 1 };
-	const struct sw_answer_config cf = { .policy = &policy,
+	const struct sw_answer_config cf = { .policy = &micro_policy,
 					     .masters = &masters,
 					     .alg = alg,
 					     .transparent = true,

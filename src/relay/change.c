@@ -112,12 +112,11 @@ static void on_gone(struct sw_server *s)
 	sw_server_tell_config(s, SW_SERVER_REMOVED);
 }
 
-static void on_came(struct sw_server *s, struct sw_relay *r)
+static void on_came(struct sw_server *s)
 {
 	s->health = (struct sw_health){ 0 }; /* what was known is old, if it was here before */
 	sw_check_start(s, 0);
 	sw_server_tell_config(s, SW_SERVER_ADDED);
-	(void)r;
 }
 
 /* The first checks are spread over the interval, and so are all that follow. */

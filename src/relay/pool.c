@@ -147,7 +147,7 @@ static bool is_in(struct sw_server *const *list, size_t n, const struct sw_serve
 
 void sw_pool_commit(struct sw_pool *pool, struct sw_pool_plan *plan,
 		    void (*gone)(struct sw_server *),
-		    void (*came)(struct sw_server *, struct sw_relay *), struct sw_relay *relay)
+		    void (*came)(struct sw_server *), struct sw_relay *relay)
 {
 	struct sw_server **old = pool->server;
 	const size_t nold = pool->n;
@@ -173,7 +173,7 @@ void sw_pool_commit(struct sw_pool *pool, struct sw_pool_plan *plan,
 	free(old);
 	for (size_t i = 0; came && i < pool->n; i++)
 		if (is_new[i])
-			came(pool->server[i], relay);
+			came(pool->server[i]);
 	*plan = (struct sw_pool_plan){ 0 };
 }
 

@@ -62,7 +62,7 @@ void sw_pool_plan_drop(struct sw_pool *pool, struct sw_pool_plan *plan);
  *  @param came  The same for each that is new, or back. */
 void sw_pool_commit(struct sw_pool *pool, struct sw_pool_plan *plan,
 		    void (*gone)(struct sw_server *),
-		    void (*came)(struct sw_server *, struct sw_relay *), struct sw_relay *relay);
+		    void (*came)(struct sw_server *), struct sw_relay *relay);
 
 /** What a connection that looks for a server has behind it. */
 struct sw_tried {

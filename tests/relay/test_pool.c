@@ -48,9 +48,8 @@ static void on_gone(struct sw_server *s)
 	note('-', s);
 }
 
-static void on_came(struct sw_server *s, struct sw_relay *r)
+static void on_came(struct sw_server *s)
 {
-	(void)r;
 	note('+', s);
 }
 
