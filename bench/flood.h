@@ -15,6 +15,7 @@
 #define FLOOD_SUBNET  7	  /* ... and 2001:db8:c612:7::/64, for --prefix */
 #define FLOOD_PAYLOAD 120 /* of syn-data, as in hping3 -d 120 -w 64 */
 #define FLOOD_MAX     (14 + 60 + FLOOD_PAYLOAD)
+#define FLOOD_SPARE   1 /* bytes that gen.bpf.c cuts off again */
 
 enum flood_kind {
 	FLOOD_SYN_PLAIN, /* as hping3 -S: no options, window 512, a random ACK number */

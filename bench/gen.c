@@ -286,8 +286,9 @@ static int load_program(struct gen *g, struct bpf_object **objp)
 
 static void run_xdp(struct gen *g, int fd)
 {
-	uint8_t frame[FLOOD_MAX] = { 0 };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = g->o.cf.len,
+	uint8_t frame[FLOOD_MAX + FLOOD_SPARE] = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
+		    .data_size_in = g->o.cf.len + FLOOD_SPARE,
 		    .repeat = 1 << 30, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
 
 	/* Each call takes 20 ms to set up; a signal of the reporter ends it. */

@@ -13,6 +13,7 @@ contender alike; answers are received by the NAPI thread of v0, pinned to CPU 1.
 Rig(shared=CPUS) is the other way round: each of these CPUs has all of it, a generator, a queue of the
 link with its two NAPI threads, and the victim.  One CPU and two are measured alike then.
 """
+import contextlib
 import json
 import os
 import re
@@ -27,6 +28,8 @@ import lab  # noqa: E402
 TOOLS = os.path.join(lab.BUILD, "bench")
 VICTIM_CPU, OTHER_CPU = 0, 1
 SEED = 20241
+FIRST_NICE = -20  # of the sink's threads
+CLIENT_FIFO = 60
 
 
 def napi_threads():
@@ -43,19 +46,33 @@ def napi_threads():
     return found
 
 
-def on_cpu(*cpus, nice=0, idle=False):
-    """For preexec: the process and its children run on these CPUs; idle: when nobody else does,
-    also where each session is a scheduling group of its own (sched_autogroup_enabled)."""
+def on_cpu(*cpus, nice=0, fifo=0, idle=False):
+    """For preexec: the process and its children run on these CPUs; fifo: a priority of SCHED_FIFO;
+    idle: when nobody else does, also where each session is a scheduling group of its own
+    (sched_autogroup_enabled)."""
     def pin():
         os.sched_setaffinity(0, set(cpus))
         if nice:
             os.setpriority(os.PRIO_PROCESS, 0, nice)
+        if fifo:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(fifo))
         if idle:
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
             if os.path.exists("/proc/self/autogroup"):
                 with open("/proc/self/autogroup", "w", encoding="ascii") as f:
                     f.write("19")
     return pin
+
+
+def stay_awake():
+    """No CPU goes to sleep while this file is open: waking a virtual one can take longer than a veth's
+    256 frames last (Documentation/power/pm_qos_interface.rst).  None where there is no such file."""
+    try:
+        f = open("/dev/cpu_dma_latency", "wb", buffering=0)
+    except OSError:
+        return None
+    f.write(bytes(4))  # microseconds, in the machine's byte order
+    return f
 
 
 class Rig(lab.Lab):
@@ -67,6 +84,7 @@ class Rig(lab.Lab):
         self.serving_cpus = shared or (VICTIM_CPU,)
         self.other_cpus = shared or (OTHER_CPU,)
         self.sink = None
+        self.awake = None
         self.serving = []  # kernel threads that work for the victim
         self.helping = []  # those that work for the sink
 
@@ -75,6 +93,7 @@ class Rig(lab.Lab):
         try:
             if (os.cpu_count() or 1) < 2:
                 raise SystemExit("bench/run needs two CPUs: one serves, one attacks")
+            self.awake = stay_awake()
             for ns, interface in ((self.victim, "eth0"), (self.router, "v0")):
                 self._queues(ns, interface)
             self.serving = self._receive_on(self.victim, "eth0", self.serving_cpus)
@@ -88,6 +107,9 @@ class Rig(lab.Lab):
 
     def _remove(self):
         self.drop_sink()
+        if self.awake:
+            self.awake.close()
+            self.awake = None
         return super()._remove()
 
     def level_link(self):
@@ -145,7 +167,7 @@ class Rig(lab.Lab):
             if first and self.shared:
                 os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(50))
             elif first:
-                os.setpriority(os.PRIO_PROCESS, pid, -20)
+                os.setpriority(os.PRIO_PROCESS, pid, FIRST_NICE)
         return threads
 
     def on_victim(self):
@@ -180,11 +202,24 @@ class Rig(lab.Lab):
         return [self.flood(kind, seconds, cpu, first=i << 40, **how)
                 for i, cpu in enumerate(self.other_cpus)]
 
-    def fetch(self, count, *more, to=lab.VICTIM4, nice=-15):
+    @contextlib.contextmanager
+    def answers_at_once(self):
+        """The sink's threads wait for nobody but a client that fetch(fifo=CLIENT_FIFO) starts: no
+        answer is lost on the way to it.  Costs the victim's CPU an interrupt for each of them."""
+        for pid in self.helping:
+            os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(CLIENT_FIFO - 1))
+        try:
+            yield
+        finally:
+            for pid in self.helping:
+                os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
+                os.setpriority(os.PRIO_PROCESS, pid, FIRST_NICE)
+
+    def fetch(self, count, *more, to=lab.VICTIM4, nice=-15, fifo=0):
         """bench_load on the other CPU, before the generator when both want it."""
         argv = [lab.BENCH_LOAD, "--connect", lab.endpoint(to, 80), "--json", "--count", str(count),
                 "--request-bytes", "1", "--expect-bytes", "64", *map(str, more)]
-        pin, enter = on_cpu(OTHER_CPU, nice=nice), self.preexec(self.client)
+        pin, enter = on_cpu(OTHER_CPU, nice=nice, fifo=fifo), self.preexec(self.client)
 
         def both():
             enter()

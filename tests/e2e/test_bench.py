@@ -142,6 +142,19 @@ class Generator(LabCase):
                     self.assertEqual(stamped, kind in ("syn-linux", "ack-ts"))
                     self.assertEqual(s.options, options, kind)
 
+    def test_an_answer_does_not_shorten_the_next_frame(self):
+        """An XDP program that answers in place leaves the length of its answer behind in the page."""
+        self.lab.victim.spawn("server", lab.BENCH_LOAD, "--serve", lab.endpoint(lab.VICTIM4, 80))
+        synward = self.lab.start_synward("run", "--interface", "eth0", "--listen",
+                                         lab.endpoint(lab.VICTIM4, 80), "--transparent")
+        before = self.lab.victim.packets()[0]
+        p = generate(self.lab.router, "--kind", "syn-data", "--engine", "xdp", "--count", "3000",
+                     "--rate", "20000")
+        sent = json.loads(p.stdout)["sent"]
+        self.assertGreater(sent, 2000)
+        self.assertGreaterEqual(self.lab.victim.packets()[0] - before, sent)
+        self.assertEqual(synward.counters()["xdp_answered"], sent)
+
     def test_the_kernel_takes_the_checksums(self):
         errors = self.lab.victim.nstat("Tcp.InCsumErrors"), self.lab.victim.nstat("Ip.InHdrErrors")
         for family in SOURCES:
