@@ -360,7 +360,7 @@ int sw_steer(struct __sk_buff *skb)
 	}
 	count(SW_WHY_STEERED);
 	/* The ring at the far end sees the frame all the same, and the stack there drops it at once
-	 * instead of looking for a route. */
+	 * instead of looking for a route.  From Linux 6.16 see far_side() of steer/pair.c. */
 	bpf_skb_change_type(skb, PACKET_OTHERHOST);
 	return bpf_redirect_peer(pair_ifindex, 0);
 }

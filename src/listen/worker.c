@@ -142,6 +142,26 @@ static bool await(struct sw_worker *w, int timeout)
 	return !atomic_load_explicit(&w->orders.stop, memory_order_acquire);
 }
 
+static void come_first(struct sw_worker *w)
+{
+	if (w->first)
+		return;
+	sw_thread_first();
+	w->first = true;
+}
+
+/* A small ring overflows before it is seen not to get empty. */
+static void ask_lost(struct sw_worker *w, sw_mono now)
+{
+	const uint64_t lost = sw_ring_lost(w->ring);
+
+	sw_count(&w->ring_lost, lost);
+	if (!lost)
+		return;
+	w->calm_since = now;
+	come_first(w);
+}
+
 /*
  * A ring that does not get empty: first on its core, but not for ever.  Kernel threads that are bound
  * to the core must have their turn; the ring holds what comes meanwhile.
@@ -154,8 +174,7 @@ static void hold_up(struct sw_worker *w, sw_mono now)
 	if (!w->busy_since.ns) {
 		w->busy_since = now;
 	} else if (!w->first && now.ns - w->busy_since.ns > FULL_NS) {
-		sw_thread_first();
-		w->first = true;
+		come_first(w);
 	} else if (w->first && now.ns - w->busy_since.ns > BUSY_NS) {
 		nanosleep(&nap, NULL);
 		w->busy_since = now;
@@ -192,7 +211,7 @@ static void *run(void *arg)
 			ticked = mono;
 		}
 		if (mono.ns - asked.ns >= LOST_EVERY_NS) {
-			sw_count(&w->ring_lost, sw_ring_lost(w->ring));
+			ask_lost(w, mono);
 			asked = mono;
 		}
 		wait = turn(w, &io, mono);

@@ -102,7 +102,7 @@ void sw_thread_prefer(void);
 /**
  * Let the calling thread, a packet thread, run before all others of its core: SCHED_FIFO, and where
  * that is not allowed, as sw_thread_prefer(), which also ends it.  For a packet thread whose ring
- * does not get empty: it shares the core with the softirq or thread that receives, and a flood fills
+ * does not get empty, or overflows: it shares the core with the softirq or thread that receives, and a flood fills
  * the ring faster than it is emptied (receive livelock: the work of receiving is lost, and what is
  * not lost waits behind thousands of frames).  As it can only work on what was received, receiving
  * and others still get their share.  Not for a thread that keeps up: the kernel wakes one of

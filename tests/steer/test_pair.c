@@ -3,6 +3,9 @@
 #include "steer/link.h"
 #include "front/net.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
 #endif
@@ -73,6 +76,53 @@ Test(pair, the_near_end_is_here_and_the_sockets_are_not)
 	cr_assert_eq(net_recv(own, buf, sizeof(buf), NET_WAIT_MS), 18, "far to near");
 	cr_assert_eq(memcmp(buf + 14, "far!", 4), 0, "another frame");
 	sw_pair_close(&pair);
+}
+
+/* IPv4 packets that the stack of a socket's namespace has got. */
+static unsigned long stack_got(int fd)
+{
+	const int here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	const int there = ioctl(fd, SIOCGSKNS);
+	unsigned long n = 0;
+	char out[8192];
+	char *row;
+
+	cr_assert(here >= 0 && there >= 0 && setns(there, CLONE_NEWNET) == 0, "setns: %s",
+		  strerror(errno));
+	net_output(out, sizeof(out), "cat /proc/thread-self/net/snmp");
+	cr_assert_eq(setns(here, CLONE_NEWNET), 0, "setns: %s", strerror(errno));
+	row = strstr(out, "\nIp: ");
+	cr_assert(row && sscanf(row, "\nIp: %*u %*u %lu", &n) == 1, "%s", out);
+	close(there);
+	close(here);
+	return n;
+}
+
+/* The far end's own stack has no use for what the sockets get. */
+Test(pair, only_the_sockets_see_it)
+{
+	static const uint8_t packet[34] = { [12] = 8, [14] = 0x45, [17] = 20, [22] = 64, [23] = 6 };
+	uint8_t frame[34], buf[2048];
+	int own;
+
+	net_enter();
+	open_pair(1);
+	net_bind(pair.fd[0], pair.far_ifindex);
+	own = net_packet(pair.name);
+	memcpy(frame, packet, sizeof(frame));
+	memset(frame, 0xff, 6); /* for everybody, the far end too */
+	net_send(own, frame, sizeof(frame));
+	cr_assert_eq(net_recv(pair.fd[0], buf, sizeof(buf), NET_WAIT_MS), 34, "near to far");
+	if (pair.drop_fd < 0)
+		cr_skip_test("this kernel has no TCX (Linux 6.6): the stack drops it later");
+	cr_assert_eq(stack_got(pair.fd[0]), 0, "the stack got it");
+	close(pair.drop_fd);
+	pair.drop_fd = -1;
+	net_send(own, frame, sizeof(frame));
+	cr_assert_eq(net_recv(pair.fd[0], buf, sizeof(buf), NET_WAIT_MS), 34, "near to far");
+	cr_assert_eq(stack_got(pair.fd[0]), 1, "without the program the stack gets it");
+	sw_pair_close(&pair);
+	close(own);
 }
 
 Test(pair, close_removes_everything)
