@@ -4,16 +4,17 @@
  * is measured against.  One thread, non-blocking sockets, epoll.
  *
  *   bench_load --serve 127.0.0.1:8080 --reply-bytes 512
+ *   bench_load --serve 192.0.2.1:80 --serve [2001:db8::1]:80 --synward eth0
  *   bench_load --connect 127.0.0.1:8080 --count 10000 --request hello --expect-bytes 512
  */
+#include "load/load.h"
 #include "tool.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <netdb.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,24 +22,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#define NEVENTS 256
-
-struct options {
-	struct sockaddr_storage addr;
-	socklen_t addrlen;
-	bool serve, json, http;
-	bool on_ack; /* hold the handshake's ACK back so that it carries the request */
-	uint64_t count, concurrency, timeout_ms, interval_us;
-	char *request; /* owned */
-	uint64_t request_len;
-	uint64_t expect;    /* bytes of reply; 0 waits for the end of the stream */
-	const char *banner; /* what the server says first, or NULL */
-	uint64_t reply;	    /* bytes the server answers each request with */
-	uint64_t backlog;   /* of the server's listen() */
-};
-
-/* ---- the client ---- */
 
 enum outcome { OK, TIMEOUT, REFUSED, RESET, SHORT_REPLY, OTHER, NOUTCOMES };
 static const char *const outcome_name[NOUTCOMES] = { "ok",    "timeout", "refused",
@@ -246,7 +229,7 @@ static void start_due(struct run *r, uint64_t now)
 static void client(struct run *r)
 {
 	const struct options *o = r->o;
-	struct epoll_event ev[NEVENTS];
+	struct epoll_event ev[LOAD_NEVENTS];
 
 	r->next_start = now_ns();
 	while (r->finished < o->count) {
@@ -259,7 +242,7 @@ static void client(struct run *r)
 					     ? r->next_start - now
 					     : 5 * NS_PER_MS;
 		const struct timespec ts = { .tv_nsec = (long)nap };
-		const int n = epoll_pwait2(r->epfd, ev, NEVENTS, &ts, NULL);
+		const int n = epoll_pwait2(r->epfd, ev, LOAD_NEVENTS, &ts, NULL);
 
 		for (int i = 0; i < n; i++)
 			on_event(r, ev[i].data.ptr);
@@ -344,255 +327,20 @@ static void measure(const struct options *o)
 	close(r.epfd);
 }
 
-/* ---- the server ---- */
-
-struct peer {
-	int fd;
-	size_t got;	/* bytes of a request that is not complete yet */
-	size_t pending; /* bytes still to be sent */
-	bool eof;
-};
-
-static void peer_free(struct peer *p)
-{
-	close(p->fd);
-	free(p);
-}
-
-/* @return false when the connection broke. */
-static bool peer_write(struct peer *p)
-{
-	static const char zeros[65536];
-
-	while (p->pending) {
-		const size_t want = p->pending < sizeof(zeros) ? p->pending : sizeof(zeros);
-		const ssize_t n = send(p->fd, zeros, want, MSG_NOSIGNAL);
-
-		if (n < 0)
-			return errno == EAGAIN;
-		p->pending -= (size_t)n;
-	}
-	return true;
-}
-
-static bool peer_read(const struct options *o, struct peer *p)
-{
-	static char buf[65536];
-
-	while (!p->eof) {
-		const ssize_t n = recv(p->fd, buf, sizeof(buf), 0);
-
-		if (n < 0)
-			return errno == EAGAIN;
-		p->eof = n == 0;
-		p->got += (size_t)n;
-		for (; o->request_len && p->got >= o->request_len; p->got -= o->request_len)
-			p->pending += o->reply;
-	}
-	return true;
-}
-
-static void peer_event(const struct options *o, struct peer *p)
-{
-	if (!peer_read(o, p) || !peer_write(p) || (p->eof && !p->pending))
-		peer_free(p);
-}
-
-static void peer_accept(const struct options *o, int lfd, int epfd)
-{
-	for (;;) {
-		const int fd = accept4(lfd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLET };
-		struct peer *p;
-
-		if (fd < 0)
-			return;
-		if (o->banner && send(fd, o->banner, strlen(o->banner), MSG_NOSIGNAL) < 0) {
-			close(fd);
-			continue;
-		}
-		p = must_calloc(1, sizeof(*p));
-		p->fd = fd;
-		ev.data.ptr = p;
-		if (epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &ev))
-			peer_free(p);
-	}
-}
-
-/* Runs until it is killed. */
-static _Noreturn void serve(const struct options *o)
-{
-	const int epfd = epoll_create1(EPOLL_CLOEXEC), one = 1;
-	const int lfd = socket(o->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	struct epoll_event ev[NEVENTS], lev = { .events = EPOLLIN };
-
-	if (epfd < 0 || lfd < 0)
-		die("socket");
-	setsockopt(lfd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(lfd, (const struct sockaddr *)&o->addr, o->addrlen) || listen(lfd, (int)o->backlog) ||
-	    epoll_ctl(epfd, EPOLL_CTL_ADD, lfd, &lev))
-		die("listen");
-	fprintf(stderr, "bench_load: ready\n");
-	for (;;) {
-		const int n = epoll_wait(epfd, ev, NEVENTS, -1);
-
-		for (int i = 0; i < n; i++) {
-			if (ev[i].data.ptr)
-				peer_event(o, ev[i].data.ptr);
-			else
-				peer_accept(o, lfd, epfd);
-		}
-	}
-}
-
-/* ---- the command line ---- */
-
-static const char usage_text[] =
-	"usage: bench_load --connect ADDR:PORT [--count N] [--concurrency C] [--interval US]\n"
-	"                  [--request TEXT | --request-bytes N | --http PATH] [--expect-bytes N]\n"
-	"                  [--timeout MS] [--on-ack] [--json]\n"
-	"       bench_load --serve ADDR:PORT [--request-bytes N] [--reply-bytes N] [--banner "
-	"TEXT]\n"
-	"                  [--backlog N]\n"
-	"\n"
-	"Without --interval the next connection starts when a slot is free; with it, every US\n"
-	"microseconds while slots are free.  The request is sent as soon as connect() succeeds;\n"
-	"--on-ack puts it on the ACK of the handshake.  Without --expect-bytes the reply ends "
-	"with\n"
-	"the stream.  The server answers every N request bytes (1) with N reply bytes (64).\n";
-
-static void usage(const char *what)
-{
-	fprintf(stderr, "bench_load: %s\n%s", what, usage_text);
-	exit(2);
-}
-
-static uint64_t number(const char *text)
-{
-	char *end;
-	unsigned long long v;
-
-	errno = 0;
-	v = strtoull(text, &end, 10);
-	if (errno || end == text || *end || text[0] == '-')
-		usage("a number was expected");
-	return v;
-}
-
-static void parse_addr(struct options *o, const char *text)
-{
-	const struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
-					.ai_socktype = SOCK_STREAM };
-	const char *colon = strrchr(text, ':');
-	struct addrinfo *ai;
-	char host[64];
-	size_t len;
-
-	if (!colon)
-		usage("ADDR:PORT was expected");
-	if (text[0] == '[' && colon > text && colon[-1] == ']') {
-		len = (size_t)(colon - text) - 2;
-		text++;
-	} else {
-		len = (size_t)(colon - text);
-	}
-	if (len >= sizeof(host))
-		usage("the address is too long");
-	memcpy(host, text, len);
-	host[len] = '\0';
-	if (getaddrinfo(host, colon + 1, &hints, &ai))
-		usage("ADDR:PORT was expected, with a numeric address");
-	memcpy(&o->addr, ai->ai_addr, ai->ai_addrlen);
-	o->addrlen = ai->ai_addrlen;
-	freeaddrinfo(ai);
-}
-
-static void set_request(struct options *o, const char *before, const char *text, const char *after)
-{
-	free(o->request);
-	if (asprintf(&o->request, "%s%s%s", before, text, after) < 0)
-		die("memory");
-	o->request_len = strlen(o->request);
-}
-
-static void set_request_bytes(struct options *o)
-{
-	free(o->request);
-	o->request = must_calloc(o->request_len + 1, 1);
-	memset(o->request, 'r', o->request_len);
-}
-
-static const struct {
-	const char *name;
-	size_t field;
-} numbers[] = {
-	{ "--count", offsetof(struct options, count) },
-	{ "--concurrency", offsetof(struct options, concurrency) },
-	{ "--timeout", offsetof(struct options, timeout_ms) },
-	{ "--interval", offsetof(struct options, interval_us) },
-	{ "--request-bytes", offsetof(struct options, request_len) },
-	{ "--expect-bytes", offsetof(struct options, expect) },
-	{ "--reply-bytes", offsetof(struct options, reply) },
-	{ "--backlog", offsetof(struct options, backlog) },
-};
-
-static void set_value(struct options *o, const char *name, const char *value)
-{
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		if (strcmp(name, numbers[i].name) == 0) {
-			*(uint64_t *)(void *)((char *)o + numbers[i].field) = number(value);
-			if (numbers[i].field == offsetof(struct options, request_len))
-				set_request_bytes(o);
-			return;
-		}
-	}
-	o->serve = o->serve || strcmp(name, "--serve") == 0;
-	o->http = o->http || strcmp(name, "--http") == 0;
-	if (strcmp(name, "--connect") == 0 || strcmp(name, "--serve") == 0)
-		parse_addr(o, value);
-	else if (strcmp(name, "--http") == 0)
-		set_request(o, "GET ", value, " HTTP/1.0\r\n\r\n");
-	else if (strcmp(name, "--request") == 0)
-		set_request(o, "", value, "");
-	else if (strcmp(name, "--banner") == 0)
-		o->banner = value;
-	else
-		usage("an option of the list below was expected");
-}
-
-static void parse_options(struct options *o, char **argv)
-{
-	while (*++argv) {
-		if (strcmp(*argv, "--json") == 0) {
-			o->json = true;
-		} else if (strcmp(*argv, "--on-ack") == 0) {
-			o->on_ack = true;
-		} else {
-			if (!argv[1])
-				usage("a value was expected after the last option");
-			set_value(o, argv[0], argv[1]);
-			argv++;
-		}
-	}
-}
-
 int main(int argc, char **argv)
 {
 	struct options o = { .count = 1, .concurrency = 1, .reply = 64, .timeout_ms = 5000,
-			     .backlog = 4096 };
+			     .backlog = 4096, .workers = 1 };
 
 	(void)argc;
-	parse_options(&o, argv);
-	if (!o.addrlen || o.count == 0 || o.concurrency == 0)
-		usage("--connect or --serve is needed");
-	if (o.concurrency > o.count)
-		o.concurrency = o.count;
+	options_parse(&o, argv);
 	raise_limit();
-	if (o.serve && !o.request_len)
-		set_request(&o, "", "r", "");
-	if (o.serve)
-		serve(&o);
-	measure(&o);
+	if (o.interface)
+		serve_guarded(&o);
+	else if (o.nlisten)
+		serve_plain(&o);
+	else
+		measure(&o);
 	free(o.request);
 	return 0;
 }

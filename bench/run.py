@@ -88,6 +88,11 @@ def one_lab(name, repeat, chosen, plan, results, service_kind):
         module.stop(net, state)
 
 
+def can_run(name, kind):
+    """Who is the service itself cannot be another one."""
+    return kind != "iperf" or not getattr(contenders.load(name), "IS_THE_SERVICE", False)
+
+
 def measure(options, plan):
     results = Results()
     groups = [("load", [s for s in suites.SUITES if s in options.suites and
@@ -95,7 +100,7 @@ def measure(options, plan):
               ("iperf", [s for s in suites.SERVICE_IPERF if s in options.suites]),
               ("own", [s for s in suites.OWN_LABS if s in options.suites])]
     units = [(r, name, kind, now) for r in range(plan.repeats) for name in options.contender
-             for kind, chosen in groups
+             for kind, chosen in groups if can_run(name, kind)
              if (now := [s for s in chosen if r == 0 or s not in plan.once])]
     progress, end = Progress(len(units)), time.monotonic() + 60 * options.minutes
     for repeat, name, kind, chosen in units:

@@ -166,6 +166,10 @@ def flood(net, _state, plan):
     with net.answers_at_once():
         for name, start in points:
             yield from fetches_under(net, plan, name, start)
+        most = max(plan.rates)
+        with net.receiving_first():
+            yield from fetches_under(net, plan, f"{most}, receiving first",
+                                     lambda: net.flood("syn-linux", seconds, rate=most))
 
 
 def fetches_under(net, plan, name, start):

@@ -7,7 +7,8 @@ service(addr, port) starts what is served, there when the defence keeps the kern
 (common.serve()), else where it relays to.  Programs are spawned with extra=net.on_victim(), and may
 use a thread for each of net.serving_cpus.  start() may return an object with counters() (a dict:
 "refused", bogus ACKs refused so far) and rss_kib().  stop(net, state) takes it away again; what lives
-in the lab's namespaces goes with them.
+in the lab's namespaces goes with them.  IS_THE_SERVICE = True: what serves is its own, not what
+service() starts, so suites with another service leave it out.
 
 ORDER says where a contender stands in the tables; those that are not there come last.
 """
@@ -15,7 +16,7 @@ import importlib
 import os
 
 ORDER = ("kernel0", "kernel1", "kernel2", "nft-synproxy", "haproxy", "synward", "synward-siphash",
-         "synward-offload", "synward-offload-siphash", "synward-transparent",
+         "synward-library", "synward-offload", "synward-offload-siphash", "synward-transparent",
          "synward-transparent-siphash", "blackhole", "drop-ceiling")
 
 

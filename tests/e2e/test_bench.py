@@ -276,14 +276,14 @@ class Harness(unittest.TestCase):
 
     def test_a_black_hole_scores_nothing(self):
         data, page = self.bench("syn", "ack", "flood", "idle", "cps", "--contender", "blackhole",
-                                "kernel2", "nft-synproxy", "haproxy", "synward")
+                                "kernel2", "nft-synproxy", "haproxy", "synward", "synward-library")
         self.assertGreater(self.assert_nothing(data, "blackhole"), 10)
         for suite, metric, point in (
                 ("syn", "answered", "syn-linux"), ("syn", "answered", "syn-linux-6"),
                 ("ack", "refused", "ack-ts"), ("ack", "refused", "ack-ts-6"),
                 ("cps", "completed", "64 at a time")):
             score = self.score(data, suite, metric, point)
-            for name in ("kernel2", "nft-synproxy", "haproxy", "synward"):
+            for name in ("kernel2", "nft-synproxy", "haproxy", "synward", "synward-library"):
                 self.assertGreater(score[name], 0, (name, point))
         self.assertNotRegex(page, r"""(src|href)=["']?https?:""")
         about = data["about"]
@@ -325,6 +325,23 @@ class Harness(unittest.TestCase):
                 self.assertEqual(net.fetch(2000, "--concurrency", 64, to=addr)["ok"], 2000)
             self.assertEqual(net.victim.nstat("TcpExt.TCPSynRetrans"), 0)
             module.stop(net, state)
+
+    def test_the_library_is_the_service(self):
+        """Each connection came by a cookie to the library, and none by a socket that listens."""
+        with rig.Rig() as net:
+            module = contenders.load("synward-library")
+            state = module.start(net, None)
+            self.assertEqual(net.victim.run("ss", "-ltnH").stdout, "")
+            for done, addr in enumerate((lab.VICTIM4, lab.VICTIM6), 1):
+                self.assertEqual(net.fetch(200, "--concurrency", 8, to=addr)["ok"], 200)
+                seen = state.counters()
+                self.assertEqual(seen["handed"], 200 * done, seen)
+                self.assertGreaterEqual(seen["reason_syn_answered"], 200 * done)
+            self.assertEqual(net.victim.nstat("Tcp.PassiveOpens"), 0)
+            self.assertGreater(state.rss_kib(), 0)
+            module.stop(net, state)  # says so when it does not end well
+            self.assertFalse(bench_run.can_run("synward-library", "iperf"))
+            self.assertTrue(bench_run.can_run("synward", "iperf"))
 
     def test_leaves_nothing_when_it_is_interrupted(self):
         p = subprocess.Popen([sys.executable, "-B", os.path.join(BENCH, "run.py"), "syn", "--tiny",
@@ -375,6 +392,36 @@ FULL = {
     ("throughput", "level link, 8 to victim", "throughput"): {"kernel2": [8.0] * 3,
                                                               "synward-new": [8.0] * 3},
 }
+
+
+class Load(unittest.TestCase):
+    """The command line of bench_load."""
+
+    def run_load(self, *args):
+        return subprocess.run([lab.BENCH_LOAD, *args], capture_output=True, text=True, timeout=20,
+                              check=False)
+
+    def test_refuses_what_does_not_go_together(self):
+        at = ("--serve", "127.0.0.1:80")
+        for args, why in (((), "either --connect or --serve"),
+                          ((*at, "--connect", "127.0.0.1:80"), "either --connect or --serve"),
+                          (("--connect", "127.0.0.1:80", "--synward", "lo"), "goes with --serve"),
+                          ((*at, *at), "go with --synward"),
+                          ((*at, "--qdisc-bypass"), "go with --synward"),
+                          ((*at, "--workers", "2"), "go with --synward"),
+                          ((*at, "--synward", "lo", "--workers", "65"), "1 to 64"),
+                          ((*at, "--synward", "lo", "--workers", "0"), "1 to 64"),
+                          ((*at, "--backlog", "4294967296"), "--backlog"),
+                          (at * 9, "too many addresses"), ((*at, "--synward"), "a value")):
+            p = self.run_load(*args)
+            self.assertEqual((p.returncode, p.stdout), (2, ""), args)
+            self.assertIn(why, p.stderr.splitlines()[0])
+            self.assertIn("usage: bench_load", p.stderr)
+
+    def test_passes_on_what_the_library_says(self):
+        p = self.run_load("--serve", "127.0.0.1:80", "--synward", "nothing0")
+        self.assertEqual((p.returncode, p.stdout), (1, ""))
+        self.assertRegex(p.stderr, "^bench_load: .*nothing0")
 
 
 class Reports(unittest.TestCase):
