@@ -207,8 +207,12 @@ def idle(net, _state, plan):
 
 def cps(net, _state, plan):
     alive = net.serves()
+    window = rig.Window(net)
     result = net.fetch(plan.cps, "--concurrency", 64, "--timeout", 3000) if alive else {"ok": 0}
+    seen = window.end()
     yield "64 at a time", "completed", result["ok"] / result["seconds"] if result["ok"] else 0.0
+    yield "64 at a time", "cpu_per_million", per_million(seen, result["ok"] / seen["seconds"])
+    yield "64 at a time", "others", 100 * seen["others"]
 
 
 def iperf(net, streams, backwards, seconds):
