@@ -18,6 +18,7 @@ LABELS = {
     "kernel2": "kernel, tcp_syncookies=2", "nft-synproxy": "nftables synproxy",
     "haproxy": "HAProxy, TCP mode",
     "synward": "synward relay, hmac-sha256", "synward-siphash": "synward relay, siphash-2-4",
+    "synward-library": "synward library, hmac-sha256",
     "synward-offload": "synward offload, hmac-sha256",
     "synward-offload-siphash": "synward offload, siphash-2-4",
     "synward-transparent": "synward transparent, hmac-sha256",

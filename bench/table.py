@@ -62,7 +62,8 @@ def columns(data):
             ("ratio", "ack", ack, "refused", ratio),
             (f"fetches that succeed {under}", "flood", rate, "success", percent),
             (f"connect p99 {under}", "flood", rate, "p99", delay),
-            ("connections a second, ratio", "cps", "64 at a time", "completed", ratio)]
+            ("connections a second, ratio", "cps", "64 at a time", "completed", ratio),
+            ("CPU of a connection, ratio", "cps", "64 at a time", "cpu_per_million", ratio)]
 
 
 def markdown(data):

@@ -386,6 +386,7 @@ FULL = {
     ("flood", "200000", "success"): {"kernel2": [100.0] * 3, "synward-new": [100.0] * 3},
     ("flood", "1000000", "success"): {"kernel2": [50.0] * 3, "synward-new": [99.97] * 3},
     ("flood", "1000000", "p99"): {"kernel2": [None] * 3, "synward-new": [4321.0] * 3},
+    ("cps", "64 at a time", "cpu_per_million"): {"kernel2": [50.0] * 3, "synward-new": [75.0] * 3},
     ("throughput", "plain link, 1 to victim", "throughput"): {"kernel2": [9.0] * 3},
     ("throughput", "level link, 1 to victim", "throughput"): {"kernel2": [8.0] * 3,
                                                               "synward-new": [4.0] * 3},
@@ -511,9 +512,9 @@ class Reports(unittest.TestCase):
         self.assertIn("at 1M SYN/s", head)
         cells = lambda line: [c.strip() for c in line.split("|")[1:-1]]  # noqa: E731
         self.assertEqual(cells(kernel), ["kernel, tcp_syncookies=2", "100,000", "1.00", "100,000",
-                                         "1.00", "50 %", "-", "-", "1.00"])
+                                         "1.00", "50 %", "-", "-", "1.00", "1.00"])
         self.assertEqual(cells(ours), ["synward-new", "250,000", "2.50", "100,000*", "1.00*", "99.9 %",
-                                       "4.32 ms", "-", "0.75"])
+                                       "4.32 ms", "-", "1.50", "0.75"])
         self.assertIn("\n`bench/run syn`: Linux 6.1", p.stdout)
         self.assertIn("up to 5,000,000 SYNs", p.stdout)
         self.assertIn("*: noisy", p.stdout)
