@@ -94,6 +94,9 @@ class Rig(lab.Lab):
             if (os.cpu_count() or 1) < 2:
                 raise SystemExit("bench/run needs two CPUs: one serves, one attacks")
             self.awake = stay_awake()
+            # The suites of a lab take some 29,000.  connect() looks at every second one first, and
+            # when those are used up each call looks at them all again.
+            self.client.sysctl("net.ipv4.ip_local_port_range", "1024 65535")
             for ns, interface in ((self.victim, "eth0"), (self.router, "v0")):
                 self._queues(ns, interface)
             self.serving = self._receive_on(self.victim, "eth0", self.serving_cpus)
