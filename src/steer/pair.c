@@ -106,7 +106,7 @@ static int load_drop(void)
  */
 static void far_side(int sock, size_t n, int drop)
 {
-	int ns, rc, link = -1, unused;
+	int ns, rc, unused;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (unshare(CLONE_NEWNET) && unshare(CLONE_NEWUSER | CLONE_NEWNET)) {
@@ -124,9 +124,10 @@ static void far_side(int sock, size_t n, int drop)
 	rc = sw_link_silence(if_nametoindex(FAR_NAME));
 	if (!rc || rc == -EAFNOSUPPORT || rc == -EOPNOTSUPP)
 		rc = sw_link_up(FAR_NAME);
-	if (rc > 0 && drop >= 0) /* the kernel may know no TCX: it costs time, nothing else */
-		link = bpf_link_create(drop, rc, (enum bpf_attach_type)SW_TCX_INGRESS, NULL);
-	if (send_step(sock, rc, link) || rc < 0)
+	if (send_step(sock, rc, -1) || rc < 0)
+		return;
+	/* It stays as long as the interface.  The kernel may know no TCX: that costs time, nothing else. */
+	if (send_step(sock, drop >= 0 && !bpf_prog_attach(drop, rc, SW_TCX_INGRESS, 0), -1))
 		return;
 	for (size_t i = 0; i < n; i++) {
 		const int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -168,7 +169,7 @@ static void await_carrier(unsigned ifindex)
 
 static int near_side(struct sw_pair *p, int sock, size_t n, char *err, size_t errlen)
 {
-	int ns, rc;
+	int ns, rc, unused;
 
 	rc = recv_step(sock, &ns);
 	if (rc) {
@@ -188,13 +189,14 @@ static int near_side(struct sw_pair *p, int sock, size_t n, char *err, size_t er
 	}
 	rc = send_step(sock, 0, -1);
 	if (!rc)
-		rc = recv_step(sock, &p->drop_fd);
+		rc = recv_step(sock, &unused);
 	if (rc < 0) {
 		snprintf(err, errlen, "cannot set the far end of the veth pair up: %s",
 			 strerror(-rc));
 		return rc;
 	}
 	p->far_ifindex = (unsigned)rc;
+	p->drops = recv_step(sock, &unused) > 0;
 	await_carrier(p->ifindex);
 	for (; p->nfd < n; p->nfd++) {
 		rc = recv_step(sock, &p->fd[p->nfd]);
@@ -216,7 +218,6 @@ int sw_pair_open(struct sw_pair *p, size_t n, char *err, size_t errlen)
 	pid_t pid;
 
 	memset(p, 0, sizeof(*p));
-	p->drop_fd = -1;
 	for (size_t i = 0; i < SW_PAIR_MAX_SOCKETS; i++)
 		p->fd[i] = -1;
 	if (n > SW_PAIR_MAX_SOCKETS)
@@ -237,10 +238,10 @@ int sw_pair_open(struct sw_pair *p, size_t n, char *err, size_t errlen)
 		_exit(0);
 	}
 	rc = pid < 0 ? -errno : 0;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	close(sv[1]);
 	if (drop >= 0)
 		close(drop);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	close(sv[1]);
 	if (rc)
 		snprintf(err, errlen, "cannot start a child process: %s", strerror(-rc));
 	else
@@ -262,9 +263,6 @@ void sw_pair_close(struct sw_pair *p)
 		if (p->fd[i] >= 0)
 			close(p->fd[i]);
 	p->nfd = 0;
-	if (p->drop_fd >= 0)
-		close(p->drop_fd);
-	p->drop_fd = -1;
 }
 
 int sw_pair_take(struct sw_pair *p, size_t i)

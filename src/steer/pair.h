@@ -19,7 +19,7 @@ struct sw_pair {
 	unsigned far_ifindex;
 	int fd[SW_PAIR_MAX_SOCKETS]; /* owned: AF_PACKET sockets of the far namespace, or -1 */
 	size_t nfd;
-	int drop_fd; /* owned: what drops behind those sockets, or -1 */
+	bool drops; /* what those sockets have seen goes no further (TCX) */
 };
 
 /**

@@ -103,6 +103,7 @@ Test(pair, only_the_sockets_see_it)
 {
 	static const uint8_t packet[34] = { [12] = 8, [14] = 0x45, [17] = 20, [22] = 64, [23] = 6 };
 	uint8_t frame[34], buf[2048];
+	unsigned long before;
 	int own;
 
 	net_enter();
@@ -113,15 +114,18 @@ Test(pair, only_the_sockets_see_it)
 	memset(frame, 0xff, 6); /* for everybody, the far end too */
 	net_send(own, frame, sizeof(frame));
 	cr_assert_eq(net_recv(pair.fd[0], buf, sizeof(buf), NET_WAIT_MS), 34, "near to far");
-	if (pair.drop_fd < 0)
+	if (!pair.drops)
 		cr_skip_test("this kernel has no TCX (Linux 6.6): the stack drops it later");
 	cr_assert_eq(stack_got(pair.fd[0]), 0, "the stack got it");
-	close(pair.drop_fd);
-	pair.drop_fd = -1;
-	net_send(own, frame, sizeof(frame));
-	cr_assert_eq(net_recv(pair.fd[0], buf, sizeof(buf), NET_WAIT_MS), 34, "near to far");
-	cr_assert_eq(stack_got(pair.fd[0]), 1, "without the program the stack gets it");
 	sw_pair_close(&pair);
+	close(own);
+	/* An end without the program: what is counted is what the stack gets. */
+	net_veth("e0", "e1", 1500);
+	own = net_packet("e0");
+	before = stack_got(own);
+	net_send(own, frame, sizeof(frame));
+	for (const uint64_t end = net_now_ms() + NET_WAIT_MS; stack_got(own) == before;)
+		cr_assert(net_again(end), "the stack of another pair did not get it");
 	close(own);
 }
 
