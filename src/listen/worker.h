@@ -102,11 +102,11 @@ void sw_thread_prefer(void);
 /**
  * Let the calling thread, a packet thread, run before all others of its core: SCHED_FIFO, and where
  * that is not allowed, as sw_thread_prefer(), which also ends it.  For a packet thread whose ring
- * does not get empty, or overflows: it shares the core with the softirq or thread that receives, and a flood fills
- * the ring faster than it is emptied (receive livelock: the work of receiving is lost, and what is
- * not lost waits behind thousands of frames).  As it can only work on what was received, receiving
- * and others still get their share.  Not for a thread that keeps up: the kernel wakes one of
- * SCHED_FIFO where it ran last, even when another core is idle.
+ * does not get empty, or overflows: it shares the core with the softirq or thread that receives, and
+ * a flood fills the ring faster than it is emptied (receive livelock: the work of receiving is lost,
+ * and what is not lost waits behind thousands of frames).  As it can only work on what was received,
+ * receiving and others still get their share.  Not for a thread that keeps up: the kernel wakes one
+ * of SCHED_FIFO where it ran last, even when another core is idle.
  */
 void sw_thread_first(void);
 

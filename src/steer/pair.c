@@ -101,8 +101,8 @@ static int load_drop(void)
  * The far side, in the child.  Only system calls: the parent may have threads.
  *
  * The stack there has no use for what the packet sockets have seen.  It drops what is for another host
- * soon, but bpf_redirect_peer() of Linux 6.16 and up makes each frame one for this host, and looking
- * for its route takes a tenth of the time of a SYN.  TCX comes behind the packet sockets.
+ * soon, but bpf_redirect_peer() of Linux 6.16 and up makes each frame one for this host, whose route
+ * the stack then looks for.  TCX comes behind the packet sockets.
  */
 static void far_side(int sock, size_t n, int drop)
 {
@@ -126,7 +126,7 @@ static void far_side(int sock, size_t n, int drop)
 		rc = sw_link_up(FAR_NAME);
 	if (send_step(sock, rc, -1) || rc < 0)
 		return;
-	/* It stays as long as the interface.  The kernel may know no TCX: that costs time, nothing else. */
+	/* It stays as long as the interface.  A kernel without TCX: that costs time, nothing else. */
 	if (send_step(sock, drop >= 0 && !bpf_prog_attach(drop, rc, SW_TCX_INGRESS, 0), -1))
 		return;
 	for (size_t i = 0; i < n; i++) {
